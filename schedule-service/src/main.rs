@@ -1,0 +1,3 @@
+//! The `schedule-service` program.
+
+fn main() {}
