@@ -93,16 +93,21 @@ pub enum Field {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[expect(clippy::option_option, reason = "absent, null and a value are three different words")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three different words"
+)]
 pub struct FieldValues {
     /// The booking rules.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub booking_rules: Option<Option<BookingRules>>,
     /// Changed date overrides by date.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(schema_with = entries::<DateOverride>))]
     pub date_overrides: Option<BTreeMap<NaiveDate, Option<DateOverride>>>,
     /// Changed jobs by id.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(schema_with = entries::<Job>))]
     pub jobs: Option<BTreeMap<Uuid, Option<Job>>>,
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
@@ -118,6 +123,7 @@ pub struct FieldValues {
     pub territory: Option<Option<String>>,
     /// Changed time off by id.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(schema_with = entries::<TimeOff>))]
     pub time_off: Option<BTreeMap<Uuid, Option<TimeOff>>>,
     /// The IANA time zone.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
@@ -125,6 +131,23 @@ pub struct FieldValues {
     /// The weekly working hours.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub working_hours: Option<Option<Vec<WorkingHours>>>,
+}
+
+/// A map whose values are `T` or null.
+#[cfg(feature = "schema")]
+fn entries<T: utoipa::ToSchema>() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    use utoipa::openapi::schema::{
+        AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type,
+    };
+    let nullable = OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .item(utoipa::openapi::Ref::from_schema_name(T::name()));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::RefOr(
+            Schema::OneOf(nullable.build()).into(),
+        )))
+        .into()
 }
 
 /// Keeps `null` apart from absent: a field that is there is `Some`, whatever it holds.

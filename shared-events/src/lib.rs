@@ -26,7 +26,11 @@ pub mod topology;
 pub mod amqp;
 #[cfg(feature = "service")]
 pub mod service;
+#[cfg(any(feature = "amqp", feature = "service"))]
+pub mod trace;
 
 pub use envelope::Envelope;
-pub use event::{AvailabilityUpdated, Conflict, ConflictReason, Horizon, IntegrationEvent, ScheduleUpdated};
+pub use event::{
+    AvailabilityUpdated, Conflict, ConflictReason, Horizon, IntegrationEvent, ScheduleUpdated,
+};
 pub use schedule::Schedule;

@@ -152,7 +152,9 @@ impl utoipa::PartialSchema for LocalTime {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
             .pattern(Some("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))
-            .description(Some("A local wall-clock time, HH:MM; 24:00 only as an end."))
+            .description(Some(
+                "A local wall-clock time, HH:MM; 24:00 only as an end.",
+            ))
             .examples(["08:00"])
             .into()
     }
@@ -315,7 +317,9 @@ mod tests {
         assert_eq!(LocalTime::parse("08:30").map(LocalTime::minutes), Some(510));
         assert_eq!(LocalTime::parse("00:00").map(LocalTime::minutes), Some(0));
         assert_eq!(LocalTime::parse("24:00"), Some(LocalTime::END_OF_DAY));
-        for bad in ["24:01", "8:30", "08:60", "08:30:00", "-1:30", "aa:bb", "", "08-30", "99:00"] {
+        for bad in [
+            "24:01", "8:30", "08:60", "08:30:00", "-1:30", "aa:bb", "", "08-30", "99:00",
+        ] {
             assert_eq!(LocalTime::parse(bad), None, "{bad}");
         }
     }

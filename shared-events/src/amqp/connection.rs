@@ -1,0 +1,149 @@
+//! One connection, with a bound on every wait.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use rand::RngExt;
+
+use super::declare::declare_topology;
+
+/// How to reach RabbitMQ.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AmqpSettings {
+    /// RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://…`
+    #[arg(
+        long,
+        env = "AMQP_URL",
+        hide_env_values = true,
+        default_value = "amqp://guest:guest@127.0.0.1:5672/%2f",
+        value_parser = parse_uri
+    )]
+    pub amqp_url: AMQPUri,
+
+    /// Seconds to wait for a connection to RabbitMQ and its topology
+    #[arg(long, env = "AMQP_CONNECT_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub amqp_connect_timeout_seconds: u64,
+
+    /// Seconds to wait for the broker to confirm what was published
+    #[arg(long, env = "AMQP_PUBLISH_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub amqp_publish_timeout_seconds: u64,
+
+    /// Seconds between heartbeats; a silent broker is given up after twice that
+    #[arg(long, env = "AMQP_HEARTBEAT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub amqp_heartbeat_seconds: u16,
+}
+
+impl AmqpSettings {
+    pub(super) fn publish_timeout(&self) -> Duration {
+        Duration::from_secs(self.amqp_publish_timeout_seconds)
+    }
+}
+
+fn parse_uri(text: &str) -> Result<AMQPUri, String> {
+    // The text may hold a password, so the error does not repeat it.
+    text.parse()
+        .map_err(|_| "not an AMQP URL, such as amqp://user:password@host:5672/%2f".to_owned())
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The broker refused, broke off or could not be reached.
+    #[error("cannot connect to RabbitMQ: {0}")]
+    Broker(#[from] lapin::Error),
+    /// Nothing was heard in time.
+    #[error("cannot connect to RabbitMQ: no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+/// Connects and declares the whole topology.
+///
+/// `name` is shown in RabbitMQ's list of connections.
+pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, ConnectError> {
+    let mut uri = settings.amqp_url.clone();
+    uri.query.heartbeat = Some(settings.amqp_heartbeat_seconds);
+    let limit = Duration::from_secs(settings.amqp_connect_timeout_seconds);
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    tokio::time::timeout(limit, async {
+        let connection = Connection::connect_uri(uri, properties).await?;
+        let channel = connection.create_channel().await?;
+        declare_topology(&channel).await?;
+        channel.close(200, "declared".into()).await?;
+        Ok(connection)
+    })
+    .await
+    .map_err(|_| ConnectError::TimedOut(limit))?
+}
+
+/// Growing waits between attempts: from 100 ms, doubling, to 5 s, each shortened at random by up to
+/// half so that many processes do not come back in step.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    /// Starts over after a success.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// True until the first wait since the start or the last reset: the moment to log a failure.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.failures == 0
+    }
+
+    /// How long to wait before the next attempt.
+    #[must_use]
+    pub fn next_wait(&mut self) -> Duration {
+        let longest = Self::FIRST
+            .saturating_mul(1 << self.failures.min(10))
+            .min(Self::LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        longest.mul_f64(rand::rng().random_range(0.5..=1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AmqpSettings, Backoff};
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        amqp: AmqpSettings,
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_without_repeating_its_password() {
+        let error = Cli::try_parse_from(["x", "--amqp-url", "http://user:secret@host"])
+            .err()
+            .map(|e| e.render().to_string())
+            .unwrap_or_default();
+        assert!(error.contains("not an AMQP URL"), "{error}");
+        assert!(Cli::try_parse_from(["x"]).is_ok_and(|c| c.amqp.amqp_heartbeat_seconds == 10));
+    }
+
+    #[test]
+    fn waits_grow_to_a_bound_and_start_over_after_a_success() {
+        let mut backoff = Backoff::default();
+        for failure in 0..100_u32 {
+            let longest = Backoff::FIRST
+                .saturating_mul(1 << failure.min(10))
+                .min(Backoff::LONGEST);
+            let wait = backoff.next_wait();
+            assert!(
+                wait <= longest && wait >= longest / 2,
+                "{failure}: {wait:?}"
+            );
+        }
+        backoff.reset();
+        assert!(backoff.is_fresh() && backoff.next_wait() <= Backoff::FIRST);
+    }
+}

@@ -1,0 +1,16 @@
+//! AMQP 0.9.1 plumbing: connections, confirmed publishing, settled consuming.
+//!
+//! lapin's automatic recovery is not used. Whatever goes wrong on a connection, it is dropped and
+//! built anew with its channels, topology and consumers: one way out of every failure.
+
+mod connection;
+pub mod consumer;
+mod declare;
+mod publisher;
+
+pub use connection::{AmqpSettings, Backoff, ConnectError, connect};
+pub use consumer::{Consumer, Delivery, Handler, Outcome};
+pub use declare::declare_topology;
+pub use publisher::{Message, PublishError, Publisher, Refused};
+
+pub use crate::trace::TraceHeaders;

@@ -1,0 +1,228 @@
+//! Publishing with confirms: a message is sent only when the broker has said so.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::future::{join_all, try_join_all};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use tokio::sync::Mutex;
+
+use super::connection::{AmqpSettings, ConnectError, connect};
+use crate::envelope::CONTENT_TYPE;
+use crate::topology;
+use crate::trace::TraceHeaders;
+
+/// A message on its way to the broker. It is always persistent and mandatory.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The exchange; empty for the default exchange, whose routing keys are queue names.
+    pub exchange: &'static str,
+    /// The routing key, at most 255 bytes.
+    pub routing_key: String,
+    /// The event's id.
+    pub message_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// When what it tells of happened; AMQP carries whole seconds of it.
+    pub timestamp: DateTime<Utc>,
+    /// The envelope, encoded.
+    pub body: Vec<u8>,
+    /// The trace that it belongs to.
+    pub trace: TraceHeaders,
+    /// Further headers.
+    pub headers: Vec<(&'static str, AMQPValue)>,
+}
+
+impl Message {
+    /// A message for [`topology::EXCHANGE`] without further headers.
+    #[must_use]
+    pub fn event(
+        routing_key: String,
+        message_id: String,
+        event_type: String,
+        timestamp: DateTime<Utc>,
+        body: Vec<u8>,
+        trace: TraceHeaders,
+    ) -> Self {
+        Self {
+            exchange: topology::EXCHANGE,
+            routing_key,
+            message_id,
+            event_type,
+            timestamp,
+            body,
+            trace,
+            headers: Vec::new(),
+        }
+    }
+
+    fn properties(&self) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        let trace = [
+            ("traceparent", &self.trace.traceparent),
+            ("tracestate", &self.trace.tracestate),
+        ];
+        for (name, value) in trace {
+            if let Some(value) = value {
+                headers.insert(name.into(), AMQPValue::LongString(value.as_str().into()));
+            }
+        }
+        for (name, value) in &self.headers {
+            headers.insert((*name).into(), value.clone());
+        }
+        BasicProperties::default()
+            .with_content_type(CONTENT_TYPE.into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(self.message_id.as_str().into())
+            .with_type(self.event_type.as_str().into())
+            .with_timestamp(u64::try_from(self.timestamp.timestamp()).unwrap_or(0))
+            .with_headers(headers)
+    }
+}
+
+/// AMQP's delivery mode for messages that survive a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// Nothing of a batch is known to have arrived. Publish all of it again.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection broke.
+    #[error("publishing failed: {0}")]
+    Broker(#[from] lapin::Error),
+    /// The broker did not confirm in time, as when a memory or disk alarm blocks publishers.
+    #[error("the broker did not confirm within {0:?}")]
+    TimedOut(std::time::Duration),
+}
+
+/// The broker took the batch, but not this message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No queue is bound for it.
+    #[error("unroutable: {0}")]
+    Unroutable(String),
+    /// A queue could not take it.
+    #[error("refused by the broker (basic.nack)")]
+    Nacked,
+}
+
+/// Publishes with confirms over one channel, which it opens when first used and again after a failure.
+#[derive(Debug)]
+pub struct Publisher {
+    settings: AmqpSettings,
+    name: String,
+    live: Mutex<Option<Arc<Live>>>,
+}
+
+#[derive(Debug)]
+struct Live {
+    channel: Channel,
+    /// Kept because the connection closes when its last handle is dropped.
+    _connection: Connection,
+}
+
+impl Publisher {
+    /// A publisher that has not connected yet. `name` is shown in RabbitMQ's list of connections.
+    #[must_use]
+    pub fn new(settings: AmqpSettings, name: impl Into<String>) -> Self {
+        Self {
+            settings,
+            name: name.into(),
+            live: Mutex::new(None),
+        }
+    }
+
+    /// Opens the connection if there is none: the readiness of the broker.
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        self.live().await.map(|_| ())
+    }
+
+    /// Publishes all of `messages`, then waits for all confirms: the answers, in their order.
+    ///
+    /// Several calls may run at once. An error drops the connection; the next call opens another.
+    pub async fn publish(
+        &self,
+        messages: &[Message],
+    ) -> Result<Vec<Result<(), Refused>>, PublishError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let live = self.live().await?;
+        let limit = self.settings.publish_timeout();
+        let sent = tokio::time::timeout(limit, send(&live.channel, messages)).await;
+        match sent {
+            Ok(Ok(answers)) => return Ok(answers),
+            Ok(Err(error)) => {
+                self.drop_connection(&live).await;
+                Err(error.into())
+            }
+            Err(_) => {
+                self.drop_connection(&live).await;
+                Err(PublishError::TimedOut(limit))
+            }
+        }
+    }
+
+    async fn live(&self) -> Result<Arc<Live>, ConnectError> {
+        let mut slot = self.live.lock().await;
+        if let Some(live) = slot.as_ref()
+            && live.channel.status().connected()
+        {
+            return Ok(Arc::clone(live));
+        }
+        *slot = None;
+        let connection = connect(&self.settings, &self.name).await?;
+        let channel = connection.create_channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        let live = Arc::new(Live {
+            channel,
+            _connection: connection,
+        });
+        *slot = Some(Arc::clone(&live));
+        Ok(live)
+    }
+
+    /// Forgets `failed`, unless another call has replaced it already.
+    async fn drop_connection(&self, failed: &Arc<Live>) {
+        let mut slot = self.live.lock().await;
+        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(live, failed)) {
+            *slot = None;
+        }
+    }
+}
+
+async fn send(channel: &Channel, messages: &[Message]) -> lapin::Result<Vec<Result<(), Refused>>> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let confirms = try_join_all(messages.iter().map(|message| {
+        channel.basic_publish(
+            message.exchange.into(),
+            message.routing_key.as_str().into(),
+            options,
+            &message.body,
+            message.properties(),
+        )
+    }))
+    .await?;
+    join_all(confirms)
+        .await
+        .into_iter()
+        .map(|confirm| {
+            Ok(match confirm? {
+                Confirmation::Ack(None) => Ok(()),
+                Confirmation::Ack(Some(returned)) => {
+                    Err(Refused::Unroutable(returned.reply_text.to_string()))
+                }
+                Confirmation::Nack(_) | Confirmation::NotRequested => Err(Refused::Nacked),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,20 @@
+//! What every Rosterwire process has: settings, telemetry, health, metrics, problem documents,
+//! shutdown, and an HTTP listener with bounds on every wait.
+
+mod clock;
+pub mod health;
+pub mod http;
+pub mod metrics;
+mod observe;
+mod problem;
+mod run;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+pub use clock::Clock;
+pub use health::Health;
+pub use problem::{FieldError, Problem, ProblemDocument};
+pub use run::run;
+pub use settings::{AuthMode, LogFormat, ServiceSettings};
+pub use shutdown::Shutdown;
