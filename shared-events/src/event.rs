@@ -93,10 +93,6 @@ pub enum Field {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three different words"
-)]
 pub struct FieldValues {
     /// The booking rules.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "present")]

@@ -20,6 +20,8 @@
 pub mod envelope;
 pub mod event;
 pub mod schedule;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod topology;
 
 #[cfg(feature = "amqp")]

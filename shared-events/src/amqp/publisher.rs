@@ -155,7 +155,7 @@ impl Publisher {
         let limit = self.settings.publish_timeout();
         let sent = tokio::time::timeout(limit, send(&live.channel, messages)).await;
         match sent {
-            Ok(Ok(answers)) => return Ok(answers),
+            Ok(Ok(answers)) => Ok(answers),
             Ok(Err(error)) => {
                 self.drop_connection(&live).await;
                 Err(error.into())

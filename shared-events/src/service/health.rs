@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 /// How long one dependency may take to answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
+type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// The dependencies that must answer before a process is ready.
 #[derive(Clone, Default)]
 pub struct Health {
-    checks: Vec<(&'static str, Arc<dyn Fn() -> CheckFuture + Send + Sync>)>,
+    checks: Vec<(&'static str, Check)>,
     draining: CancellationToken,
 }
 

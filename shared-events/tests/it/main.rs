@@ -1,0 +1,5 @@
+//! The contract against its fixtures and committed descriptions, and the AMQP plumbing against a
+//! real RabbitMQ.
+
+mod amqp;
+mod contract;
