@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::amqp::AmqpSettings;
-use shared_events::service::settings::ServiceSettings;
+use shared_events::service::ServiceSettings;
 
 /// What the program was asked to do.
 #[derive(Debug)]

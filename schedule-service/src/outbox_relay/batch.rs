@@ -1,0 +1,173 @@
+//! One batch of the outbox: taken out in a transaction that is committed on the broker's word.
+//!
+//! The claim is itself the `DELETE`: whatever happens before the commit (a crash of this process,
+//! of the broker or of the database), the transaction is undone and the rows are there again. If it
+//! happens after the broker's confirm, they are published twice, which every subscriber expects.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use shared_events::amqp::{Message, TraceHeaders};
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Transaction};
+use uuid::Uuid;
+
+/// A due row, as it is claimed.
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    event_id: Uuid,
+    event_type: String,
+    routing_key: String,
+    payload: Vec<u8>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
+    created_at: DateTime<Utc>,
+    attempts: i32,
+    age_seconds: f64,
+}
+
+/// What a message does not carry of its row.
+struct Held {
+    id: i64,
+    event_id: Uuid,
+    attempts: i32,
+    /// The event's age when it was claimed, in seconds.
+    age_seconds: f64,
+}
+
+/// Events that this relay alone holds, until it settles them or is gone.
+pub(super) struct Batch<'c> {
+    transaction: Transaction<'c, Postgres>,
+    claimed_at: Instant,
+    /// In the order in which they were written.
+    held: Vec<Held>,
+    /// One for each of `held`, in the same order.
+    messages: Vec<Message>,
+}
+
+impl<'c> Batch<'c> {
+    /// Takes up to `limit` due events that no other relay holds, oldest first. `None`: there are
+    /// none.
+    pub(super) async fn claim(
+        connection: &'c mut PgConnection,
+        limit: u16,
+    ) -> sqlx::Result<Option<Self>> {
+        let mut transaction = connection.begin().await?;
+        // ARRAY makes the inner query run exactly once, so that the limit holds.
+        let mut rows: Vec<Row> = sqlx::query_as(
+            "DELETE FROM outbox WHERE id = ANY (ARRAY(
+                 SELECT id FROM outbox
+                 WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
+                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
+             RETURNING id, event_id, event_type, routing_key, payload, traceparent, tracestate,
+                 created_at, attempts,
+                 extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_seconds",
+        )
+        .bind(i64::from(limit))
+        .fetch_all(&mut *transaction)
+        .await?;
+        if rows.is_empty() {
+            transaction.rollback().await?;
+            return Ok(None);
+        }
+        rows.sort_unstable_by_key(|row| row.id);
+        let (held, messages) = rows.into_iter().map(Row::split).unzip();
+        Ok(Some(Self {
+            transaction,
+            claimed_at: Instant::now(),
+            held,
+            messages,
+        }))
+    }
+
+    /// The events: one at least, in the order in which they were written.
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// How long each event has been waiting by now.
+    pub(super) fn ages(&self) -> impl Iterator<Item = Duration> {
+        let since = self.claimed_at.elapsed();
+        self.held.iter().map(move |held| {
+            since + Duration::try_from_secs_f64(held.age_seconds).unwrap_or_default()
+        })
+    }
+
+    /// Puts everything back as it was.
+    pub(super) async fn release(self) -> sqlx::Result<()> {
+        self.transaction.rollback().await
+    }
+
+    /// Lets go of what was confirmed, and puts back what was refused (with the reason, in its old
+    /// place), to be tried again after `wait`, which is told how often that was. `answers` are in
+    /// the order of [`messages`](Self::messages).
+    pub(super) async fn settle(
+        self,
+        answers: Vec<Result<(), String>>,
+        wait: impl Fn(i32) -> Duration,
+    ) -> sqlx::Result<()> {
+        let Self {
+            mut transaction,
+            held,
+            messages,
+            ..
+        } = self;
+        let refused: Vec<_> = held
+            .into_iter()
+            .zip(messages)
+            .zip(answers)
+            .filter_map(|(event, answer)| answer.err().map(|reason| (event, reason)))
+            .collect();
+        if !refused.is_empty() {
+            let mut insert = QueryBuilder::new(
+                "INSERT INTO outbox (id, event_id, event_type, routing_key, payload, traceparent, \
+                 tracestate, created_at, attempts, next_attempt_at, last_error) \
+                 OVERRIDING SYSTEM VALUE ",
+            );
+            // A batch is at most 5,000 rows of 11 values: below PostgreSQL's 65,535 parameters.
+            insert.push_values(refused, |mut values, ((held, message), reason)| {
+                let attempts = held.attempts.saturating_add(1);
+                values
+                    .push_bind(held.id)
+                    .push_bind(held.event_id)
+                    .push_bind(message.event_type)
+                    .push_bind(message.routing_key)
+                    .push_bind(message.body)
+                    .push_bind(message.trace.traceparent)
+                    .push_bind(message.trace.tracestate)
+                    .push_bind(message.timestamp)
+                    .push_bind(attempts)
+                    .push("clock_timestamp() + make_interval(secs => ")
+                    .push_bind_unseparated(wait(attempts).as_secs_f64())
+                    .push_unseparated(")")
+                    .push_bind(reason);
+            });
+            insert.build().execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
+}
+
+impl Row {
+    fn split(self) -> (Held, Message) {
+        let held = Held {
+            id: self.id,
+            event_id: self.event_id,
+            attempts: self.attempts,
+            age_seconds: self.age_seconds,
+        };
+        let trace = TraceHeaders {
+            traceparent: self.traceparent,
+            tracestate: self.tracestate,
+        };
+        let message = Message::event(
+            self.routing_key,
+            self.event_id.to_string(),
+            self.event_type,
+            self.created_at,
+            self.payload,
+            trace,
+        );
+        (held, message)
+    }
+}
