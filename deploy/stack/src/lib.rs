@@ -1,1 +1,27 @@
-//! placeholder
+//! Starts, stops, kills, pauses and cuts off the real servers and the services of Rosterwire.
+//!
+//! Running the demo, testing faults and benchmarking need the same thing: PostgreSQL, RabbitMQ and
+//! Redis with data of their own on free ports, the three services, and a handle on each process.
+//! Every process started from here dies when the starting one does, however that ends.
+
+pub mod backends;
+pub mod management;
+pub mod ports;
+pub mod private_servers;
+pub mod process;
+pub mod procfs;
+pub mod scratch;
+pub mod server;
+pub mod servers;
+pub mod service;
+pub mod testbed;
+
+pub use backends::Backends;
+pub use management::Management;
+pub use private_servers::PrivateServers;
+pub use server::Server;
+pub use servers::postgres::Postgres;
+pub use servers::rabbitmq::RabbitMq;
+pub use servers::redis::Redis;
+pub use service::{Service, ServiceKind, ServiceSettings};
+pub use testbed::TestBed;

@@ -1,0 +1,5 @@
+//! The three real servers.
+
+pub mod postgres;
+pub mod rabbitmq;
+pub mod redis;

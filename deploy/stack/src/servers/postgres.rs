@@ -1,0 +1,216 @@
+//! PostgreSQL, with its default durability.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use nix::unistd::{User, getuid};
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::ports::Port;
+use crate::process::{Launch, RunAs, send};
+use crate::procfs;
+use crate::server::{self, Server};
+
+/// The user that runs the server when we are root, whom PostgreSQL refuses.
+const SYSTEM_USER: &str = "postgres";
+/// How long `initdb` may take.
+const INITDB_DEADLINE: Duration = Duration::from_mins(2);
+/// How long the children of a killed postmaster may take to notice it.
+const ORPHANS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A PostgreSQL server of our own.
+#[derive(Debug)]
+pub struct Postgres {
+    server: Server,
+    port: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct Role {
+    data: PathBuf,
+    url: String,
+}
+
+impl Postgres {
+    /// Starts it with its data in `folder`, made anew when there is none.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
+        let programs = programs()?;
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let user = run_as(&folder)?;
+        let data = folder.join("data");
+        if !data.is_dir() {
+            make_data(&programs, &folder, &data, log, user.as_ref()).await?;
+        }
+        let number = port.number();
+        let url = format!("postgres://postgres@127.0.0.1:{number}/postgres");
+        let mut launch = Launch::new("postgres", &programs.join("postgres"), &folder, log)
+            .arg("-D")
+            .arg(&data);
+        for setting in [
+            &format!("port={number}"),
+            "listen_addresses=127.0.0.1",
+            // The path of a socket file is limited to 107 bytes; nobody needs one here.
+            "unix_socket_directories=",
+            "shared_buffers=128MB",
+            "max_connections=200",
+            "timezone=UTC",
+            "log_timezone=UTC",
+        ] {
+            launch = launch.arg("-c").arg(setting);
+        }
+        launch.user = user;
+        // "Immediate shutdown": it takes its children with it, which SIGKILL would not.
+        launch.on_parent_death = Signal::SIGQUIT;
+        let role = server::Role::Postgres(Role { data, url });
+        Ok(Self {
+            server: Server::start(role, launch, vec![port]).await?,
+            port: number,
+        })
+    }
+
+    /// The URL of the maintenance database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The URL of the database `name`.
+    #[must_use]
+    pub fn url_of(&self, name: &str) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+impl std::ops::Deref for Postgres {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Role {
+    /// After a crash of the postmaster alone: its children notice and go, and only then may its
+    /// pid file go too, which would stop the start if its number were another process's by now.
+    pub(crate) async fn prepare(&self) -> Result<()> {
+        let end = Instant::now() + ORPHANS_DEADLINE;
+        // Every PostgreSQL process works in the data folder.
+        loop {
+            let orphans = procfs::working_in(&self.data);
+            if orphans.is_empty() {
+                break;
+            }
+            if Instant::now() >= end {
+                for pid in &orphans {
+                    send(*pid, Signal::SIGKILL);
+                }
+                if Instant::now() >= end + ORPHANS_DEADLINE {
+                    bail!("processes {orphans:?} hold {}", self.data.display());
+                }
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        match fs::remove_file(self.data.join("postmaster.pid")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn probe(&self) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        sqlx::raw_sql("SELECT 1").execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+}
+
+/// The folder of the newest installed version's programs: Debian's and Ubuntu's layout, else PATH.
+fn programs() -> Result<PathBuf> {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|item| {
+            let item = item.ok()?;
+            Some((
+                item.file_name().to_str()?.parse().ok()?,
+                item.path().join("bin"),
+            ))
+        })
+        .filter(|(_, bin)| bin.join("postgres").is_file() && bin.join("initdb").is_file())
+        .collect();
+    versions.sort();
+    if let Some((_, bin)) = versions.pop() {
+        return Ok(bin);
+    }
+    let initdb = server::program("initdb", &[], "postgresql")?;
+    let parent = initdb.parent().map(Path::to_owned);
+    parent.with_context(|| format!("{} has no folder", initdb.display()))
+}
+
+/// Whom to run as: ourselves, or as root the package's user.
+fn run_as(folder: &Path) -> Result<Option<RunAs>> {
+    if !getuid().is_root() {
+        return Ok(None);
+    }
+    let Some(user) = User::from_name(SYSTEM_USER)? else {
+        bail!("PostgreSQL refuses to run as root, and there is no user {SYSTEM_USER}");
+    };
+    chown(folder, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+    let closed = |path: &Path| {
+        fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 == 0)
+    };
+    let pass_closed_folders = folder.ancestors().skip(1).any(closed);
+    Ok(Some(RunAs {
+        user: SYSTEM_USER.to_owned(),
+        pass_closed_folders,
+    }))
+}
+
+/// Runs `initdb` beside the place and moves the result there, so that a half-made folder is never
+/// taken for data.
+async fn make_data(
+    programs: &Path,
+    folder: &Path,
+    data: &Path,
+    log: &Path,
+    user: Option<&RunAs>,
+) -> Result<()> {
+    let making = folder.join("data.new");
+    if making.exists() {
+        fs::remove_dir_all(&making)?;
+    }
+    let mut launch = Launch::new("initdb", &programs.join("initdb"), folder, log);
+    for arg in [
+        "--auth=trust",
+        "--username=postgres",
+        "--locale=C.UTF-8",
+        "--encoding=UTF8",
+        "--no-sync",
+        "-D",
+    ] {
+        launch = launch.arg(arg);
+    }
+    launch = launch.arg(&making);
+    launch.user = user.cloned();
+    let process = crate::process::Process::spawn(&launch)?;
+    let status = timeout(INITDB_DEADLINE, process.exited())
+        .await
+        .context("initdb hangs")?;
+    if !status.success() {
+        bail!(
+            "initdb failed ({})\n{}",
+            crate::process::describe(status),
+            crate::process::tail(log, 2_000)
+        );
+    }
+    fs::rename(&making, data)?;
+    Ok(())
+}

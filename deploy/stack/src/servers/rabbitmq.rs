@@ -1,0 +1,251 @@
+//! RabbitMQ with its management, Prometheus and stream plugins, and the Erlang name server (epmd)
+//! that belongs to it: ours, on a port of its own, so that it ends with the broker.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use nix::sys::signal::Signal;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::management::Management;
+use crate::ports::{self, Port};
+use crate::process::{Launch, Process};
+use crate::server::{self, Server};
+
+/// The ports of one broker.
+#[derive(Debug)]
+pub struct Ports {
+    /// AMQP 0.9.1.
+    pub amqp: Port,
+    /// The management API.
+    pub management: Port,
+    /// The Prometheus exporter.
+    pub prometheus: Port,
+    /// The stream protocol.
+    pub stream: Port,
+    /// Erlang distribution.
+    pub distribution: Port,
+    /// The Erlang name server.
+    pub names: Port,
+}
+
+impl Ports {
+    /// Takes six free ports.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn reserve() -> std::io::Result<Self> {
+        Ok(Self {
+            amqp: ports::reserve()?,
+            management: ports::reserve()?,
+            prometheus: ports::reserve()?,
+            stream: ports::reserve()?,
+            distribution: ports::reserve()?,
+            names: ports::reserve()?,
+        })
+    }
+}
+
+/// How often the broker refreshes the numbers that the management API shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistics {
+    /// Every 5 s, its default.
+    Default,
+    /// Every second, for tests that look at them.
+    Fast,
+}
+
+/// A RabbitMQ broker of our own.
+#[derive(Debug)]
+pub struct RabbitMq {
+    server: Server,
+    amqp: u16,
+    management: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct Role {
+    amqp: u16,
+    management: Management,
+    names: Launch,
+    name_server: Mutex<Option<Process>>,
+}
+
+impl RabbitMq {
+    /// Starts it with its data in `folder`.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start(
+        folder: &Path,
+        log: &Path,
+        ports: Ports,
+        statistics: Statistics,
+    ) -> Result<Self> {
+        let home = folder.join("home");
+        fs::create_dir_all(&home)?;
+        let folder = folder.canonicalize()?;
+        let (amqp, management) = (ports.amqp.number(), ports.management.number());
+        let role = server::Role::RabbitMq(Box::new(Role {
+            amqp,
+            management: Management::new(&management_url(management), "/")?,
+            names: names_launch(&folder, log, &ports)?,
+            name_server: Mutex::new(None),
+        }));
+        let launch = broker_launch(&folder, log, &ports, statistics)?;
+        let Ports {
+            amqp: a,
+            management: m,
+            prometheus,
+            stream,
+            distribution,
+            names,
+        } = ports;
+        let held = vec![a, m, prometheus, stream, distribution, names];
+        Ok(Self {
+            server: Server::start(role, launch, held).await?,
+            amqp,
+            management,
+        })
+    }
+
+    /// The URL of the default virtual host.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}", self.amqp)
+    }
+
+    /// The URL of the management API, with user and password.
+    #[must_use]
+    pub fn management_url(&self) -> String {
+        management_url(self.management)
+    }
+}
+
+fn management_url(port: u16) -> String {
+    format!("http://guest:guest@127.0.0.1:{port}")
+}
+
+impl std::ops::Deref for RabbitMq {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Role {
+    pub(crate) fn prepare(&self) -> Result<()> {
+        let mut name_server = self.name_server.lock();
+        if name_server
+            .as_ref()
+            .is_none_or(|process| process.exit_status().is_some())
+        {
+            *name_server = Some(Process::spawn(&self.names)?);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn probe(&self) -> Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.amqp)).await?;
+        stream.write_all(b"AMQP\0\0\x09\x01").await?;
+        // A method frame (type 1) on channel 0: connection.start.
+        let mut answer = [0; 3];
+        stream.read_exact(&mut answer).await?;
+        if answer != [1, 0, 0] {
+            bail!("the broker answers {answer:?} to the protocol header");
+        }
+        self.management.overview().await?;
+        Ok(())
+    }
+
+    pub(crate) async fn stop_name_server(&self) -> Result<()> {
+        let process = self.name_server.lock().take();
+        match process {
+            Some(process) => process.stop(Signal::SIGTERM, Duration::from_secs(5)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn names_launch(folder: &Path, log: &Path, ports: &Ports) -> Result<Launch> {
+    let program = server::program("epmd", &[PathBuf::from("/usr/bin/epmd")], "erlang-base")?;
+    Ok(Launch::new("epmd", &program, folder, log)
+        .arg("-port")
+        .arg(ports.names.number().to_string())
+        .arg("-address")
+        .arg("127.0.0.1"))
+}
+
+fn broker_launch(
+    folder: &Path,
+    log: &Path,
+    ports: &Ports,
+    statistics: Statistics,
+) -> Result<Launch> {
+    let config = folder.join("rabbitmq.conf");
+    fs::write(&config, configuration(ports))?;
+    let plugins = folder.join("enabled_plugins");
+    fs::write(
+        &plugins,
+        "[rabbitmq_management,rabbitmq_prometheus,rabbitmq_stream].\n",
+    )?;
+    // The program in /usr/sbin is a wrapper that changes the user.
+    let program = server::program(
+        "rabbitmq-server",
+        &[PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmq-server")],
+        "rabbitmq-server",
+    )?;
+    // No busy waiting of idle schedulers: on a small machine it takes the processor from the rest.
+    let mut erlang = String::from(
+        "-noinput -kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+    );
+    if statistics == Statistics::Fast {
+        erlang += " -rabbit collect_statistics_interval 1000 -rabbit quorum_tick_interval 1000";
+    }
+    let path = |name: &str| folder.join(name);
+    Ok(Launch::new("rabbitmq", &program, folder, log)
+        .env("HOME", path("home"))
+        // Constant, because the data belongs to a node of this name.
+        .env("RABBITMQ_NODENAME", "rosterwire@localhost")
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", ports.amqp.number().to_string())
+        .env(
+            "RABBITMQ_DIST_PORT",
+            ports.distribution.number().to_string(),
+        )
+        .env("ERL_EPMD_PORT", ports.names.number().to_string())
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_MNESIA_BASE", path("data"))
+        .env("RABBITMQ_LOG_BASE", path("log"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", plugins)
+        .env("RABBITMQ_CONFIG_FILE", config)
+        .env("RABBITMQ_PID_FILE", path("pid"))
+        .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+        // The script then becomes the Erlang machine instead of watching over it, so the process
+        // that we hold is the broker itself.
+        .env("RABBITMQ_ALLOW_INPUT", "1")
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang))
+}
+
+fn configuration(ports: &Ports) -> String {
+    format!(
+        "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
+         management.tcp.ip = 127.0.0.1\n\
+         management.tcp.port = {management}\n\
+         prometheus.tcp.ip = 127.0.0.1\n\
+         prometheus.tcp.port = {prometheus}\n\
+         stream.listeners.tcp.1 = 127.0.0.1:{stream}\n\
+         log.file = false\n\
+         log.console = true\n\
+         log.console.level = info\n\
+         disk_free_limit.absolute = 50MB\n",
+        amqp = ports.amqp.number(),
+        management = ports.management.number(),
+        prometheus = ports.prometheus.number(),
+        stream = ports.stream.number(),
+    )
+}

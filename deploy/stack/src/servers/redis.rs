@@ -1,0 +1,90 @@
+//! Redis, in memory only: all that Rosterwire keeps there can be calculated again.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::ports::Port;
+use crate::process::Launch;
+use crate::server::{self, Server};
+
+/// A Redis server of our own.
+#[derive(Debug)]
+pub struct Redis {
+    server: Server,
+    port: u16,
+}
+
+#[derive(Debug)]
+pub(crate) struct Role {
+    port: u16,
+}
+
+impl Redis {
+    /// Starts it, empty, with `folder` to work in.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let number = port.number();
+        let program = program()?;
+        let mut launch = Launch::new("redis", &program, &folder, log);
+        let number_text = number.to_string();
+        for arg in [
+            "--port",
+            &number_text,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ] {
+            launch = launch.arg(arg);
+        }
+        let role = server::Role::Redis(Role { port: number });
+        Ok(Self {
+            server: Server::start(role, launch, vec![port]).await?,
+            port: number,
+        })
+    }
+
+    /// Its URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+impl std::ops::Deref for Redis {
+    type Target = Server;
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Role {
+    pub(crate) async fn probe(&self) -> Result<()> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        stream.write_all(b"PING\r\n").await?;
+        let mut answer = [0; 7];
+        stream.read_exact(&mut answer).await?;
+        if &answer != b"+PONG\r\n" {
+            bail!("PING was answered {:?}", String::from_utf8_lossy(&answer));
+        }
+        Ok(())
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    server::program(
+        "redis-server",
+        &[PathBuf::from("/usr/bin/redis-server")],
+        "redis-server",
+    )
+}
