@@ -1,1 +1,3 @@
-//! placeholder
+//! The read side of availability: consumes schedule changes, recalculates, caches and answers.
+
+pub mod engine;

@@ -1,0 +1,62 @@
+//! Jobs that a schedule no longer covers.
+
+use chrono_tz::Tz;
+use shared_events::schedule::Status;
+use shared_events::{Conflict, ConflictReason, Schedule};
+
+use super::civil_time::DAY;
+use super::intervals::{Interval, Minute, any_overlap, covers, merge};
+use super::windows::{DayPlan, job_interval, time_off_interval, working};
+
+/// A conflict, and when its job ends: what has ended is not told to readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndingConflict {
+    /// The conflict.
+    pub conflict: Conflict,
+    /// The first minute after the job.
+    pub ends: Minute,
+}
+
+/// The conflicts of all jobs, one a job, in the schedule's order.
+///
+/// Where several reasons hold, an inactive contractor comes before time off, and time off before
+/// working hours. Buffers need not lie in working time and may touch time off.
+#[must_use]
+pub fn conflicts(schedule: &Schedule, zone: Tz) -> Vec<EndingConflict> {
+    let jobs = || schedule.jobs.iter().map(|job| (job.id, job_interval(job)));
+    let time_off = merge(schedule.time_off.iter().map(time_off_interval).collect());
+    let working = if schedule.status == Status::Active {
+        working_around(&DayPlan::new(schedule), zone, jobs().map(|(_, own)| own))
+    } else {
+        Vec::new()
+    };
+    jobs()
+        .filter_map(|(job_id, own)| {
+            let reason = if schedule.status != Status::Active {
+                ConflictReason::ContractorInactive
+            } else if any_overlap(&time_off, own) {
+                ConflictReason::TimeOff
+            } else if !covers(&working, own) {
+                ConflictReason::OutsideWorkingHours
+            } else {
+                return None;
+            };
+            Some(EndingConflict { conflict: Conflict { job_id, reason }, ends: own.end })
+        })
+        .collect()
+}
+
+/// The merged working time of the stretches in which jobs lie.
+fn working_around(
+    plan: &DayPlan,
+    zone: Tz,
+    jobs: impl Iterator<Item = Interval>,
+) -> Vec<Interval> {
+    // Jobs close to each other share one stretch; a day of margin keeps stretches from touching.
+    let stretches = merge(
+        jobs.filter(|own| !own.is_empty())
+            .map(|own| Interval::new(own.start.saturating_sub(DAY), own.end.saturating_add(DAY)))
+            .collect(),
+    );
+    merge(stretches.into_iter().flat_map(|stretch| working(plan, zone, stretch)).collect())
+}
