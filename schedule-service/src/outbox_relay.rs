@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use backlog::Backlog;
-use batch::Batch;
+use batch::{Batch, Limits};
 use link::Link;
 
 pub use settings::OutboxSettings;
@@ -188,12 +188,12 @@ impl OutboxRelay {
             None => self.bounded(self.connect_options().connect()).await?,
         };
         let one_by_one = self.shared.suspects.load(Ordering::Relaxed) > 0;
-        let limit = if one_by_one {
-            1
-        } else {
-            self.shared.settings.outbox_batch
+        let settings = &self.shared.settings;
+        let limits = Limits {
+            events: if one_by_one { 1 } else { settings.outbox_batch },
+            bytes: settings.outbox_batch_bytes,
         };
-        let Some(batch) = self.bounded(Batch::claim(&mut database, limit)).await? else {
+        let Some(batch) = self.bounded(Batch::claim(&mut database, limits)).await? else {
             self.shared.database.works();
             self.shared.suspects.store(0, Ordering::Relaxed);
             *connection = Some(database);
@@ -205,7 +205,7 @@ impl OutboxRelay {
         };
         self.shared.database.works();
         let claimed = batch.messages().len();
-        let full = claimed == usize::from(limit);
+        let full = limits.reached_by(batch.messages());
         if full {
             // Another task claims the next batch while this one waits for its confirms.
             self.shared.wake.notify_one();

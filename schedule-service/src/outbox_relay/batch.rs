@@ -35,6 +35,24 @@ struct Held {
     age_seconds: f64,
 }
 
+/// How much one batch holds at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many events.
+    pub(super) events: u16,
+    /// The size of their payloads together, in bytes, from which on no more is added.
+    pub(super) bytes: u32,
+}
+
+impl Limits {
+    /// Whether a batch of these `messages` left something behind, for all that it knows.
+    pub(super) fn reached_by(self, messages: &[Message]) -> bool {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        messages.len() >= usize::from(self.events)
+            || u32::try_from(bytes).map_or(true, |bytes| bytes >= self.bytes)
+    }
+}
+
 /// Events that this relay alone holds, until it settles them or is gone.
 pub(super) struct Batch<'c> {
     transaction: Transaction<'c, Postgres>,
@@ -46,24 +64,28 @@ pub(super) struct Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
-    /// Takes up to `limit` due events that no other relay holds, oldest first. `None`: there are
+    /// Takes due events that no other relay holds, oldest first, within `limits`. `None`: there are
     /// none.
     pub(super) async fn claim(
         connection: &'c mut PgConnection,
-        limit: u16,
+        limits: Limits,
     ) -> sqlx::Result<Option<Self>> {
         let mut transaction = connection.begin().await?;
-        // ARRAY makes the inner query run exactly once, so that the limit holds.
+        // MATERIALIZED makes the inner query run exactly once, so that its limit holds. The event
+        // with which the batch reaches its size is the last, so that none is too large to be claimed.
         let mut rows: Vec<Row> = sqlx::query_as(
-            "DELETE FROM outbox WHERE id = ANY (ARRAY(
-                 SELECT id FROM outbox
+            "WITH due AS MATERIALIZED (
+                 SELECT id, octet_length(payload) AS bytes FROM outbox
                  WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
-                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
+                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
+             summed AS (SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM due)
+             DELETE FROM outbox WHERE id IN (SELECT id FROM summed WHERE before < $2)
              RETURNING id, event_id, event_type, routing_key, payload, traceparent, tracestate,
                  created_at, attempts,
                  extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_seconds",
         )
-        .bind(i64::from(limit))
+        .bind(i64::from(limits.events))
+        .bind(i64::from(limits.bytes))
         .fetch_all(&mut *transaction)
         .await?;
         if rows.is_empty() {

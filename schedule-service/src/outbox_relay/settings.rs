@@ -20,6 +20,11 @@ pub struct OutboxSettings {
           value_parser = clap::value_parser!(u16).range(1..=5000))]
     pub outbox_batch: u16,
 
+    /// The size in bytes at which a batch takes no further event: what a relay task holds in memory
+    #[arg(long, env = "OUTBOX_BATCH_BYTES", default_value_t = 8 << 20,
+          value_parser = clap::value_parser!(u32).range(1..=256 << 20))]
+    pub outbox_batch_bytes: u32,
+
     /// How often the outbox is looked at without being told to, in seconds. The database's NOTIFY
     /// wakes the relay at once; this bounds what a lost one costs, and how old the gauges are
     #[arg(long, env = "OUTBOX_POLL_SECONDS", default_value_t = 1,

@@ -1,0 +1,3 @@
+//! The service against real servers.
+
+mod outbox_relay;
