@@ -394,7 +394,7 @@ fn mumbai(year: i32, part: &str) -> NaiveDate {
 /// half a day to less than three days after the new moon.
 fn assert_islamic(date: NaiveDate, day_of_month: u32) {
     let hours_ago = |hours: i32| elongation(days_since_2000(date, 6) - f64::from(hours) / 24.0);
-    let since_new = (0..)
+    let since_new = (0..31 * 24)
         .find(|&hours| hours_ago(hours + 1) > hours_ago(hours))
         .unwrap();
     let age = f64::from(since_new) / 24.0;
