@@ -1,24 +1,90 @@
 //! The serving process, put together.
 
-use shared_events::service::{Clock, Shutdown};
+use anyhow::Context;
+use axum::Router;
+use shared_events::service::{Clock, Health, Shutdown, http};
+use sqlx::PgPool;
+use tokio::net::TcpListener;
 
 use crate::config::Settings;
+use crate::http::{Api, routes};
+use crate::outbox_relay::OutboxRelay;
+use crate::{retention, store};
 
-/// The serving process: built with its listener bound and its database migrated, then run.
+/// The serving process: built with its database migrated and its listener bound, then run.
+#[derive(Debug)]
 pub struct Application {
     settings: Settings,
     clock: Clock,
+    pool: PgPool,
+    listener: TcpListener,
+    relay: OutboxRelay,
 }
 
 impl Application {
     /// Connects, migrates the database and binds the listener.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
-        Ok(Self { settings, clock })
+        store::migrate(&settings.database).await?;
+        let pool = store::connect(&settings.database)?;
+        let listener = http::bind(settings.bind_addr).await?;
+        let relay = OutboxRelay::new(pool.clone(), settings.amqp.clone(), settings.outbox.clone());
+        Ok(Self {
+            settings,
+            clock,
+            pool,
+            listener,
+            relay,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> anyhow::Result<std::net::SocketAddr> {
+        self.listener
+            .local_addr()
+            .context("the listener has no address")
+    }
+
+    /// The relay, so that tests can drain the outbox.
+    #[must_use]
+    pub fn relay(&self) -> &OutboxRelay {
+        &self.relay
     }
 
     /// Serves until the soft shutdown, then drains.
-    pub async fn run_until_stopped(self, _shutdown: Shutdown) -> anyhow::Result<()> {
-        let _ = (self.settings, self.clock);
+    pub async fn run_until_stopped(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        self.relay.start(&shutdown);
+        shutdown.spawn(retention::keep_swept(
+            self.pool.clone(),
+            self.clock.clone(),
+            self.settings.retention.clone(),
+            shutdown.soft().clone(),
+        ));
+        let router = self.router(&shutdown);
+        http::serve(self.listener, router, &self.settings.service, &shutdown).await;
         Ok(())
+    }
+
+    fn router(&self, shutdown: &Shutdown) -> Router {
+        let pool = self.pool.clone();
+        let relay = self.relay.clone();
+        let health = Health::new(shutdown.soft().clone())
+            .check("postgres", move || {
+                let pool = pool.clone();
+                async move {
+                    let answer = sqlx::query("SELECT 1").execute(&pool).await;
+                    answer.map(|_| ()).map_err(|error| error.to_string())
+                }
+            })
+            .check("outbox", move || {
+                let relay = relay.clone();
+                async move { relay.check().await }
+            });
+        let api = Api::new(
+            self.pool.clone(),
+            self.clock.clone(),
+            self.settings.http.clone(),
+        );
+        let (router, openapi) = routes(api);
+        http::application(router, openapi, health, &self.settings.service)
     }
 }

@@ -9,6 +9,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::amqp::AmqpSettings;
 use shared_events::service::ServiceSettings;
 
+use crate::outbox_relay::OutboxSettings;
+
 /// What the program was asked to do.
 #[derive(Debug)]
 pub enum Cli {
@@ -29,7 +31,9 @@ impl Cli {
         if matches.subcommand_name().is_some() {
             Command::from_arg_matches(&matches).map(Self::Run)
         } else {
-            Settings::from_arg_matches(&matches).map(Box::new).map(Self::Serve)
+            Settings::from_arg_matches(&matches)
+                .map(Box::new)
+                .map(Self::Serve)
         }
     }
 }
@@ -63,7 +67,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// Where the HTTP interface listens; port 0 takes a free one, which the log tells
-    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "BIND_ADDR",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR"
+    )]
     pub bind_addr: SocketAddr,
 
     /// The bounds of the HTTP interface.
@@ -81,6 +90,10 @@ pub struct Settings {
     /// The broker.
     #[command(flatten)]
     pub amqp: AmqpSettings,
+
+    /// The outbox.
+    #[command(flatten)]
+    pub outbox: OutboxSettings,
 
     /// What every Rosterwire process has.
     #[command(flatten)]

@@ -1,3 +1,40 @@
 //! The `schedule-service` program.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use schedule_service::app::Application;
+use schedule_service::config::{Cli, Command};
+use shared_events::service::{self, Clock};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match cli {
+        Cli::Run(Command::Openapi) => openapi(),
+        Cli::Serve(settings) => {
+            let shared = settings.service.clone();
+            service::run("schedule-service", &shared, |shutdown| async {
+                Application::build(*settings, Clock::system())
+                    .await?
+                    .run_until_stopped(shutdown)
+                    .await
+            })
+            .await
+        }
+    }
+}
+
+fn openapi() -> ExitCode {
+    let written = schedule_service::http::openapi()
+        .to_pretty_json()
+        .map_err(std::io::Error::other)
+        .and_then(|document| writeln!(std::io::stdout(), "{document}"));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("schedule-service: cannot print the description: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
