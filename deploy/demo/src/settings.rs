@@ -50,7 +50,8 @@ pub struct Options {
         long,
         env = "SCHEDULE_SERVICE_URL",
         global = true,
-        default_value = "http://127.0.0.1:8080"
+        default_value = "http://127.0.0.1:8080",
+          value_parser = service_url
     )]
     pub schedule_service_url: Url,
     /// A bearer token with the role admin or service, where access is controlled.
@@ -141,6 +142,13 @@ impl Options {
     }
 }
 
+fn service_url(text: &str) -> Result<Url, String> {
+    Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or_else(|| "must be an address such as http://127.0.0.1:8080".to_owned())
+}
+
 fn contractors(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
@@ -174,6 +182,7 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_its_bounds_is_refused() {
+        const BAD_URL: &str = "--schedule-service-url=ftp://127.0.0.1";
         for bad in [
             "--rate=0",
             "--rate=201",

@@ -22,16 +22,29 @@ pub enum CallError {
     },
     /// The service could not be reached, or the answer was no HTTP or broke off.
     #[error("no answer: {}", innermost(.0))]
-    NoAnswer(#[from] reqwest::Error),
+    NoAnswer(reqwest::Error),
     /// The answer's body is not what the contract says.
     #[error("the answer cannot be read: {0}")]
-    Unreadable(#[from] serde_json::Error),
+    Unreadable(serde_json::Error),
     /// A line of the answer is longer than any schedule can be.
     #[error("a line of the answer is too long")]
     TooLong,
     /// A write was answered without the new version.
     #[error("the answer to a write has no ETag")]
     NoEtag,
+}
+
+// Both are told whole in the message, so they are no `source` that a chain of errors would repeat.
+impl From<reqwest::Error> for CallError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::NoAnswer(error)
+    }
+}
+
+impl From<serde_json::Error> for CallError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Unreadable(error)
+    }
 }
 
 impl CallError {

@@ -49,16 +49,16 @@ pub struct RunSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The roster could not be read.
-    #[error("the roster cannot be read: {0}")]
+    #[error("the roster cannot be read")]
     Unread(#[source] CallError),
     /// There is nobody in the demo's territories.
     #[error("there is no contractor of the demo; seed first")]
     Empty,
     /// The token is missing, over, or not good for this.
-    #[error("access is refused: {0}")]
+    #[error("access is refused")]
     Forbidden(#[source] CallError),
     /// Too many changes failed one after the other.
-    #[error("{count} changes failed one after the other, at last: {last}")]
+    #[error("{count} changes failed one after the other; what came of the last")]
     Failing {
         /// How many.
         count: u32,
