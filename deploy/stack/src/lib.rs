@@ -5,23 +5,30 @@
 //! Every process started from here dies when the starting one does, however that ends.
 
 pub mod backends;
+pub mod database;
 pub mod management;
 pub mod ports;
 pub mod private_servers;
 pub mod process;
 pub mod procfs;
+pub mod proxy;
 pub mod scratch;
 pub mod server;
 pub mod servers;
 pub mod service;
+pub mod state;
+pub mod supervise;
+pub mod system;
 pub mod testbed;
 
 pub use backends::Backends;
 pub use management::Management;
 pub use private_servers::PrivateServers;
+pub use proxy::Proxy;
 pub use server::Server;
 pub use servers::postgres::Postgres;
 pub use servers::rabbitmq::RabbitMq;
 pub use servers::redis::Redis;
 pub use service::{Service, ServiceKind, ServiceSettings};
+pub use system::System;
 pub use testbed::TestBed;

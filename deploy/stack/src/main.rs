@@ -17,12 +17,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Exec(commands::exec::Exec),
+    Up(commands::up::Up),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Exec(exec) => exec.run().await,
+        Command::Exec(exec) => Box::pin(exec.run()).await,
+        Command::Up(up) => Box::pin(up.run()).await,
     };
     match result {
         Ok(code) => code,

@@ -69,7 +69,7 @@ impl PrivateServers {
     pub fn backends(&self) -> Backends {
         Backends {
             database_url: self.postgres.url(),
-            amqp_url: self.rabbitmq.url(),
+            amqp_url: format!("{}/%2f", self.rabbitmq.url()),
             redis_url: self.redis.url(),
         }
     }

@@ -127,7 +127,16 @@ impl Launch {
             .arg(&self.program)
             .args(&self.args)
             .current_dir(&self.folder);
-        if !self.inherit_env {
+        if self.inherit_env {
+            // `cargo run` describes this program's package to it; a cargo that runs below it would
+            // take that for a change of its build scripts' surroundings and build anew.
+            for (name, _) in std::env::vars_os() {
+                let text = name.to_str().unwrap_or_default();
+                if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                    command.env_remove(name);
+                }
+            }
+        } else {
             command.env_clear();
             for name in KEPT_VARIABLES {
                 if let Some(value) = std::env::var_os(name) {

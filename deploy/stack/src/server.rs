@@ -29,6 +29,8 @@ pub(crate) enum Role {
     RabbitMq(Box<rabbitmq::Role>),
     Redis(redis::Role),
     Service(Http),
+    /// A program that serves nobody: up as soon as it runs.
+    Program,
 }
 
 impl Role {
@@ -37,7 +39,7 @@ impl Role {
         match self {
             Self::Postgres(role) => role.prepare().await,
             Self::RabbitMq(role) => role.prepare(),
-            Self::Redis(_) | Self::Service(_) => Ok(()),
+            Self::Redis(_) | Self::Service(_) | Self::Program => Ok(()),
         }
     }
 
@@ -48,6 +50,7 @@ impl Role {
             Self::RabbitMq(role) => role.probe().await,
             Self::Redis(role) => role.probe().await,
             Self::Service(http) => http.probe().await,
+            Self::Program => Ok(()),
         }
     }
 
@@ -57,7 +60,7 @@ impl Role {
             // "Fast": sessions are ended. SIGTERM would wait for the clients to leave.
             Self::Postgres(_) => (Signal::SIGINT, Duration::from_secs(20)),
             Self::RabbitMq(_) => (Signal::SIGTERM, Duration::from_secs(30)),
-            Self::Redis(_) => (Signal::SIGTERM, Duration::from_secs(10)),
+            Self::Redis(_) | Self::Program => (Signal::SIGTERM, Duration::from_secs(10)),
             Self::Service(_) => (Signal::SIGTERM, Duration::from_secs(45)),
         }
     }
@@ -65,7 +68,7 @@ impl Role {
     /// How long it may take until it is healthy.
     fn start_deadline(&self) -> Duration {
         match self {
-            Self::Redis(_) => Duration::from_secs(15),
+            Self::Redis(_) | Self::Program => Duration::from_secs(15),
             Self::Postgres(_) | Self::Service(_) => Duration::from_mins(1),
             Self::RabbitMq(_) => Duration::from_secs(90),
         }
@@ -95,6 +98,20 @@ impl Server {
         };
         server.healthy().await?;
         Ok(server)
+    }
+
+    /// Starts a program that serves nobody.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn run(launch: Launch) -> Result<Self> {
+        let process = Arc::new(Process::spawn(&launch)?);
+        Ok(Self {
+            role: Role::Program,
+            launch,
+            process: Mutex::new(process),
+            _ports: Vec::new(),
+        })
     }
 
     /// What it is, for messages.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -115,7 +116,7 @@ impl ServiceSettings {
 /// A running service.
 #[derive(Debug)]
 pub struct Service {
-    server: Server,
+    server: Arc<Server>,
     kind: ServiceKind,
     url: String,
 }
@@ -135,7 +136,7 @@ impl Service {
             launch = launch.env(name, value);
         }
         let role = Role::Service(Http::new(&url)?);
-        let server = Server::start(role, launch, vec![settings.port]).await?;
+        let server = Arc::new(Server::start(role, launch, vec![settings.port]).await?);
         Ok(Self { server, kind, url })
     }
 
@@ -143,6 +144,12 @@ impl Service {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The handle on its process, to share.
+    #[must_use]
+    pub fn handle(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
     }
 
     /// Which it is.

@@ -1,10 +1,10 @@
 //! What one test gets: a database, a virtual host and a Redis server that nobody else sees.
 
 use anyhow::{Context, Result};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::backends::Backends;
+use crate::database;
 use crate::management::Management;
 use crate::ports;
 use crate::scratch::Scratch;
@@ -58,7 +58,7 @@ impl TestBed {
         );
         let (redis, (), ()) = tokio::try_join!(
             Box::pin(Redis::start(&redis_folder, &redis_log, ports::reserve()?)),
-            Box::pin(create_database(&postgres_url, &name)),
+            Box::pin(database::create(&postgres_url, &name)),
             Box::pin(management.create_vhost()),
         )?;
         let server = postgres_url
@@ -136,7 +136,7 @@ impl Drop for TestBed {
             if let Ok(runtime) = runtime {
                 runtime.block_on(async {
                     let _ = tokio::join!(
-                        drop_database(&url, &name),
+                        database::drop(&url, &name),
                         delete_vhost(&management_url, &name)
                     );
                 });
@@ -150,28 +150,6 @@ fn variable(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set"))
 }
 
-async fn create_database(server: &str, name: &str) -> Result<()> {
-    execute(server, format!("CREATE DATABASE {name}")).await
-}
-
-async fn drop_database(server: &str, name: &str) -> Result<()> {
-    execute(
-        server,
-        format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-    )
-    .await
-}
-
 async fn delete_vhost(management_url: &str, name: &str) -> Result<()> {
     Management::new(management_url, name)?.delete_vhost().await
-}
-
-async fn execute(server: &str, statement: String) -> Result<()> {
-    let mut connection = PgConnection::connect(server).await?;
-    // The only part that is not constant is a name of hexadecimal digits.
-    sqlx::raw_sql(AssertSqlSafe(statement))
-        .execute(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(())
 }

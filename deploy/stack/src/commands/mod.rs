@@ -1,3 +1,4 @@
 //! One file for each command.
 
 pub(crate) mod exec;
+pub(crate) mod up;

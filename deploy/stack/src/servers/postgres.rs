@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -26,7 +27,7 @@ const ORPHANS_DEADLINE: Duration = Duration::from_secs(10);
 /// A PostgreSQL server of our own.
 #[derive(Debug)]
 pub struct Postgres {
-    server: Server,
+    server: Arc<Server>,
     port: u16,
 }
 
@@ -72,7 +73,7 @@ impl Postgres {
         launch.on_parent_death = Signal::SIGQUIT;
         let role = server::Role::Postgres(Role { data, url });
         Ok(Self {
-            server: Server::start(role, launch, vec![port]).await?,
+            server: Arc::new(Server::start(role, launch, vec![port]).await?),
             port: number,
         })
     }
@@ -87,6 +88,14 @@ impl Postgres {
     #[must_use]
     pub fn url_of(&self, name: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+impl Postgres {
+    /// The handle on its process, to share.
+    #[must_use]
+    pub fn handle(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
     }
 }
 

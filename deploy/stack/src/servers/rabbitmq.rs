@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -62,7 +63,7 @@ pub enum Statistics {
 /// A RabbitMQ broker of our own.
 #[derive(Debug)]
 pub struct RabbitMq {
-    server: Server,
+    server: Arc<Server>,
     amqp: u16,
     management: u16,
 }
@@ -107,7 +108,7 @@ impl RabbitMq {
         } = ports;
         let held = vec![a, m, prometheus, stream, distribution, names];
         Ok(Self {
-            server: Server::start(role, launch, held).await?,
+            server: Arc::new(Server::start(role, launch, held).await?),
             amqp,
             management,
         })
@@ -128,6 +129,14 @@ impl RabbitMq {
 
 fn management_url(port: u16) -> String {
     format!("http://guest:guest@127.0.0.1:{port}")
+}
+
+impl RabbitMq {
+    /// The handle on its process, to share.
+    #[must_use]
+    pub fn handle(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
 }
 
 impl std::ops::Deref for RabbitMq {

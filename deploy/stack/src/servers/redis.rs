@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +15,7 @@ use crate::server::{self, Server};
 /// A Redis server of our own.
 #[derive(Debug)]
 pub struct Redis {
-    server: Server,
+    server: Arc<Server>,
     port: u16,
 }
 
@@ -49,7 +50,7 @@ impl Redis {
         }
         let role = server::Role::Redis(Role { port: number });
         Ok(Self {
-            server: Server::start(role, launch, vec![port]).await?,
+            server: Arc::new(Server::start(role, launch, vec![port]).await?),
             port: number,
         })
     }
@@ -58,6 +59,14 @@ impl Redis {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Redis {
+    /// The handle on its process, to share.
+    #[must_use]
+    pub fn handle(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
     }
 }
 

@@ -1,3 +1,13 @@
 //! The stack against real servers.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod eventually;
+mod exec;
+mod proxy;
+mod servers;
+mod supervise;
 mod testbed;

@@ -1,0 +1,30 @@
+# Starts everything; Ctrl-C ends it.
+up *arguments:
+    ./deploy/up {{arguments}}
+
+# Formats the code.
+fmt:
+    cargo fmt --all
+
+# What must be clean before a commit.
+lint:
+    cargo fmt --all --check
+    SQLX_OFFLINE=true cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+# The tests, or those that the arguments choose: just test -p notifier
+test *arguments:
+    SQLX_OFFLINE=true cargo build --workspace --bins
+    SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run {{ if arguments == "" { "--workspace" } else { arguments } }}
+
+# The tests of the whole system.
+system *arguments:
+    just test -p system-tests {{arguments}}
+
+# Measures the whole system.
+bench *arguments:
+    SQLX_OFFLINE=true cargo build --release --workspace --bins
+    SQLX_OFFLINE=true cargo run --release -p benches -- {{arguments}}
+
+# All that the checks before a merge run.
+verify:
+    ./deploy/test

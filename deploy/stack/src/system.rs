@@ -1,0 +1,177 @@
+//! The three services, any number of each, on one set of servers: for tests and benchmarks of the
+//! whole.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::backends::Backends;
+use crate::scratch::Scratch;
+use crate::service::{Service, ServiceKind, ServiceSettings};
+
+/// How much of each log a failed test prints.
+const LOG_TAIL_BYTES: u64 = 8_000;
+
+/// What to start.
+#[derive(Debug)]
+pub struct SystemBuilder {
+    backends: Backends,
+    counts: [(ServiceKind, usize); 3],
+    env: Vec<(ServiceKind, String, String)>,
+}
+
+impl SystemBuilder {
+    /// How many of `kind`; one when not said.
+    #[must_use]
+    pub fn count(mut self, kind: ServiceKind, count: usize) -> Self {
+        for entry in &mut self.counts {
+            if entry.0 == kind {
+                entry.1 = count;
+            }
+        }
+        self
+    }
+
+    /// An environment variable for all of `kind`.
+    #[must_use]
+    pub fn env(mut self, kind: ServiceKind, name: &str, value: &str) -> Self {
+        self.env.push((kind, name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts all of them at once and waits until each is ready.
+    ///
+    /// # Errors
+    /// When one is not built, or does not become ready.
+    pub async fn start(self) -> Result<System> {
+        let scratch = Scratch::make()?;
+        let mut planned = Vec::new();
+        for (kind, count) in self.counts {
+            for _ in 0..count {
+                planned.push((
+                    kind,
+                    ServiceSettings::new(kind, scratch.path(), &self.backends)?,
+                ));
+            }
+        }
+        // The first of a kind is the one that the others call; its port is known before it starts.
+        let first = |wanted: ServiceKind| {
+            planned
+                .iter()
+                .find(|(kind, _)| *kind == wanted)
+                .map(|(_, settings)| settings.url())
+        };
+        let urls = [
+            ("SCHEDULE_SERVICE_URL", first(ServiceKind::ScheduleService)),
+            ("AVAILABILITY_URL", first(ServiceKind::AvailabilityWorker)),
+        ];
+        let mut starting = tokio::task::JoinSet::new();
+        for (position, (kind, mut settings)) in planned.into_iter().enumerate() {
+            for (name, url) in &urls {
+                if let Some(url) = url {
+                    settings = settings.env(name, url);
+                }
+            }
+            for (_, name, value) in self.env.iter().filter(|(of, ..)| *of == kind) {
+                settings = settings.env(name, value);
+            }
+            starting.spawn(async move { (position, Service::spawn(kind, settings).await) });
+        }
+        let mut started = Vec::new();
+        while let Some(joined) = starting.join_next().await {
+            let (position, service) = joined?;
+            started.push((position, service?));
+        }
+        started.sort_by_key(|(position, _)| *position);
+        Ok(System {
+            services: started.into_iter().map(|(_, service)| service).collect(),
+            scratch,
+        })
+    }
+}
+
+/// Running services. Dropping it kills them; when the test has failed, the end of each log is
+/// printed first.
+#[derive(Debug)]
+pub struct System {
+    services: Vec<Service>,
+    scratch: Scratch,
+}
+
+impl System {
+    /// One of each on these servers.
+    ///
+    /// # Errors
+    /// When one is not built, or does not become ready.
+    pub async fn start(backends: Backends) -> Result<Self> {
+        Self::builder(backends).start().await
+    }
+
+    /// Any number of each on these servers.
+    #[must_use]
+    pub fn builder(backends: Backends) -> SystemBuilder {
+        SystemBuilder {
+            backends,
+            counts: ServiceKind::ALL.map(|kind| (kind, 1)),
+            env: Vec::new(),
+        }
+    }
+
+    /// All services of `kind`, in order.
+    pub fn services(&self, kind: ServiceKind) -> impl Iterator<Item = &Service> {
+        self.services
+            .iter()
+            .filter(move |service| service.kind() == kind)
+    }
+
+    /// The first service of `kind`.
+    ///
+    /// # Panics
+    /// When the system was built with none of it.
+    #[must_use]
+    pub fn service(&self, kind: ServiceKind) -> &Service {
+        match self.services(kind).next() {
+            Some(service) => service,
+            None => panic!("this system has no {}", kind.name()),
+        }
+    }
+
+    /// The address of the first schedule-service.
+    #[must_use]
+    pub fn schedule_url(&self) -> &str {
+        self.service(ServiceKind::ScheduleService).url()
+    }
+
+    /// The address of the first availability-worker.
+    #[must_use]
+    pub fn availability_url(&self) -> &str {
+        self.service(ServiceKind::AvailabilityWorker).url()
+    }
+
+    /// The address of the first notifier.
+    #[must_use]
+    pub fn notifier_url(&self) -> &str {
+        self.service(ServiceKind::Notifier).url()
+    }
+
+    /// Where the logs are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for service in &self.services {
+                let log = crate::process::tail(service.log_path(), LOG_TAIL_BYTES);
+                eprintln!(
+                    "--- the end of the log of {} ({})\n{log}",
+                    service.name(),
+                    service.url()
+                );
+            }
+        }
+    }
+}
