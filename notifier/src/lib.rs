@@ -1,1 +1,28 @@
-//! placeholder
+//! The notifier: reads the stream of updates and fans it out to browsers as server-sent events.
+//!
+//! One [`feed`] reads the stream and encodes each event once ([`frame`]) into one [`ring`]. A client
+//! is a cursor into that ring ([`subscription`]) and a waker ([`wakers`]); who resumes from before
+//! the ring is served from the stream itself ([`replay`]) until the ring can follow.
+
+pub mod app;
+pub mod config;
+pub mod event;
+pub mod fanout;
+pub mod feed;
+pub mod filter;
+pub mod frame;
+pub mod http;
+pub mod news;
+pub mod position;
+pub mod progress;
+pub mod replay;
+pub mod ring;
+pub mod stream;
+pub mod subscription;
+pub mod subscriptions;
+pub mod versions;
+pub mod wakers;
+
+#[cfg(test)]
+#[path = "../tests/it/event_stream_reader.rs"]
+mod event_stream_reader;

@@ -1,0 +1,145 @@
+//! Everything put together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use shared_events::service::{Clock, Health, Shutdown, http};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::fanout::Fanout;
+use crate::feed::Feed;
+use crate::http::{AppState, document, routes};
+use crate::replay::Replayer;
+use crate::ring::Ring;
+use crate::subscriptions::Subscriptions;
+
+/// A notifier that listens and is ready to run.
+#[derive(Debug)]
+pub struct Application {
+    config: Config,
+    clock: Clock,
+    listener: TcpListener,
+}
+
+impl Application {
+    /// Takes the port.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let listener = http::bind(config.bind_addr).await?;
+        // Each accepted socket takes this over from the listener. It also ends a connection whose
+        // client answers and yet takes nothing for so long.
+        let write_timeout = Duration::from_secs(config.clients.write_timeout_seconds);
+        socket2::SockRef::from(&listener)
+            .set_tcp_user_timeout(Some(write_timeout))
+            .context("WRITE_TIMEOUT_SECONDS: cannot be set on the listener")?;
+        Ok(Self {
+            config,
+            clock,
+            listener,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the soft signal, ends the streams over the drain time, and returns when all
+    /// connections have ended.
+    pub async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self {
+            config,
+            clock,
+            listener,
+        } = self;
+        // The feed and the tickers outlive the soft signal: streams are fed until they end.
+        let stop = CancellationToken::new();
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        let limits = config.ring.limits();
+        let fanout = Arc::new(Fanout::new(Ring::new(limits), shards, clock.clone()));
+        for shard in 0..fanout.wakers().shards() {
+            let (wakers, stop) = (Arc::clone(fanout.wakers()), stop.clone());
+            shutdown.spawn(async move {
+                let _ = stop.run_until_cancelled(wakers.run(shard)).await;
+            });
+        }
+        let ticking = (
+            Arc::clone(&fanout),
+            stop.clone(),
+            config.clients.heartbeat(),
+        );
+        shutdown.spawn(async move {
+            let (fanout, stop, heartbeat) = ticking;
+            let _ = stop.run_until_cancelled(fanout.tick(heartbeat)).await;
+        });
+        let feed = Feed::new(
+            config.amqp.clone(),
+            config.feed.clone(),
+            limits,
+            Arc::clone(&fanout),
+            clock.clone(),
+        );
+        shutdown.spawn(feed.run(stop.clone()));
+        let draining = (
+            Arc::clone(&fanout),
+            shutdown.soft().clone(),
+            config.service.drain(),
+        );
+        shutdown.spawn(async move {
+            let (fanout, soft, drain) = draining;
+            soft.cancelled().await;
+            // The rest of the time is for the last bytes to reach slow clients.
+            fanout.end_streams(drain.mul_f64(0.7)).await;
+        });
+
+        let router = router(&config, &fanout, clock, &shutdown, stop.clone());
+        http::serve(listener, router, &config.service, &shutdown).await;
+        stop.cancel();
+        Ok(())
+    }
+}
+
+fn router(
+    config: &Config,
+    fanout: &Arc<Fanout>,
+    clock: Clock,
+    shutdown: &Shutdown,
+    stop: CancellationToken,
+) -> Router {
+    let replayer = Replayer::new(
+        config.amqp.clone(),
+        config.replay.clone(),
+        config.feed.clone(),
+        Arc::clone(fanout),
+        stop,
+    );
+    let clients = config.clients.clone();
+    let state = AppState {
+        max_filter_values: clients.max_filter_values,
+        subscriptions: Subscriptions::new(
+            Arc::clone(fanout),
+            Arc::new(replayer),
+            clients.clone(),
+            clock,
+        ),
+        shutdown: shutdown.clone(),
+    };
+    let feed = Arc::clone(fanout);
+    let health = Health::new(shutdown.soft().clone()).check("rabbitmq", move || {
+        let is_current = feed.progress().status().is_current;
+        async move {
+            let word = "the feed does not follow the stream: connecting or catching up";
+            if is_current {
+                Ok(())
+            } else {
+                Err(word.to_owned())
+            }
+        }
+    });
+    let routes = routes(state, clients.cors_allowed_origins);
+    http::application(routes, document(), health, &config.service)
+}

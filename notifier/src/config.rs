@@ -1,0 +1,275 @@
+//! Settings: each an option with its environment variable, default and bounds.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use shared_events::amqp::AmqpSettings;
+use shared_events::service::ServiceSettings;
+
+use crate::ring::Limits;
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub enum Cli {
+    /// To serve, with these settings.
+    Serve(Box<Config>),
+    /// Something else.
+    Run(Command),
+}
+
+/// What the binary does beside serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Print the OpenAPI document and end
+    Openapi,
+}
+
+/// Rosterwire's notifier: fans out updates of schedules and availability as server-sent events
+///
+/// Without a command it serves. Each setting can be given as an option or in the environment.
+#[derive(Debug, Parser)]
+#[command(name = "notifier", version)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: Config,
+}
+
+impl Cli {
+    /// Reads the command line, the program's name first, and the environment.
+    pub fn try_parse_from<T: Into<OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let matches = Arguments::command().try_get_matches_from(arguments)?;
+        // A command needs none of the settings, so it is not refused for one that is missing.
+        if matches.subcommand_name().is_some() {
+            return Command::from_arg_matches(&matches).map(Self::Run);
+        }
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        Ok(arguments
+            .command
+            .map_or_else(|| Self::Serve(Box::new(arguments.config)), Self::Run))
+    }
+}
+
+/// All settings of a serving process.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one and says so in the log
+    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:8082")]
+    pub bind_addr: SocketAddr,
+
+    /// What all processes share.
+    #[command(flatten)]
+    pub service: ServiceSettings,
+
+    /// The broker.
+    #[command(flatten)]
+    pub amqp: AmqpSettings,
+
+    /// Reading the stream.
+    #[command(flatten)]
+    pub feed: FeedSettings,
+
+    /// The events in memory.
+    #[command(flatten)]
+    pub ring: RingSettings,
+
+    /// Reading what is no longer in memory.
+    #[command(flatten)]
+    pub replay: ReplaySettings,
+
+    /// The clients.
+    #[command(flatten)]
+    pub clients: ClientSettings,
+}
+
+/// Reading the stream.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Feed")]
+pub struct FeedSettings {
+    /// Messages that the broker sends ahead of their acknowledgement
+    #[arg(long, env = "FEED_PREFETCH", default_value_t = 2_000, value_parser = value_parser!(u16).range(10..))]
+    pub feed_prefetch: u16,
+
+    /// Seconds that the broker may take to answer before the connection is built anew
+    #[arg(long, env = "FEED_TIMEOUT_SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=300))]
+    pub feed_timeout_seconds: u64,
+
+    /// After so many seconds without a message, a marker is sent to the stream and waited for
+    #[arg(long, env = "FEED_PROBE_SECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=3600))]
+    pub feed_probe_seconds: u64,
+
+    /// At the start, the events of the last so many seconds are read into memory
+    #[arg(long, env = "RING_PRELOAD_SECONDS", default_value_t = 600, value_parser = value_parser!(u64).range(0..=604_800))]
+    pub ring_preload_seconds: u64,
+
+    /// So many messages before the first one that is shown are read for their versions alone, so
+    /// that a client that resumes elsewhere sees no version go back
+    #[arg(long, env = "PRIME_EVENTS", default_value_t = 5_000, value_parser = value_parser!(u64).range(0..=1_000_000))]
+    pub prime_events: u64,
+
+    /// Versions are remembered for at least so many contractors and kinds of events, about 64
+    /// bytes each; for twice as many at most
+    #[arg(long, env = "MAX_CONTRACTORS", default_value_t = 1_000_000, value_parser = at_least_one)]
+    pub max_contractors: usize,
+}
+
+/// The events in memory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Ring")]
+pub struct RingSettings {
+    /// The newest events that are kept in memory, at most so many
+    #[arg(long, env = "RING_EVENTS", default_value_t = 65_536, value_parser = at_least_one)]
+    pub ring_events: usize,
+
+    /// The newest events that are kept in memory, at most so many bytes of them
+    #[arg(long, env = "RING_BYTES", default_value_t = 64 * 1024 * 1024, value_parser = at_least_one)]
+    pub ring_bytes: usize,
+}
+
+impl RingSettings {
+    /// How much the ring holds.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            events: self.ring_events,
+            bytes: self.ring_bytes,
+        }
+    }
+}
+
+/// Reading what is no longer in memory.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Replay")]
+pub struct ReplaySettings {
+    /// Clients that resume from before what is in memory and are served at once; others wait
+    #[arg(long, env = "REPLAY_READERS", default_value_t = 8, value_parser = value_parser!(u16).range(1..=1000))]
+    pub replay_readers: u16,
+
+    /// Seconds that such a client waits for its turn before its stream ends; it comes again
+    #[arg(long, env = "REPLAY_WAIT_SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=600))]
+    pub replay_wait_seconds: u64,
+
+    /// Seconds that one replay may take before its stream ends; the client resumes where it is
+    #[arg(long, env = "REPLAY_SECONDS", default_value_t = 120, value_parser = value_parser!(u64).range(1..=3600))]
+    pub replay_seconds: u64,
+
+    /// Messages that the broker sends ahead to a replay
+    #[arg(long, env = "REPLAY_PREFETCH", default_value_t = 500, value_parser = value_parser!(u16).range(10..))]
+    pub replay_prefetch: u16,
+}
+
+/// The clients.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Clients")]
+pub struct ClientSettings {
+    /// Event streams that are open at once; over it a request is answered 503. Keep it below
+    /// MAX_CONNECTIONS, so that health checks still get in
+    #[arg(long, env = "MAX_STREAMS", default_value_t = 19_000, value_parser = at_least_one)]
+    pub max_streams: usize,
+
+    /// Seconds between the comments that keep proxies from closing a quiet stream
+    #[arg(long, env = "HEARTBEAT_SECONDS", default_value_t = 15, value_parser = value_parser!(u64).range(1..=300))]
+    pub heartbeat_seconds: u64,
+
+    /// Seconds after which a client that takes nothing is cut off
+    #[arg(long, env = "WRITE_TIMEOUT_SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=3600))]
+    pub write_timeout_seconds: u64,
+
+    /// Seconds that a client waits for the feed to be there before its stream ends
+    #[arg(long, env = "START_WAIT_SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=600))]
+    pub start_wait_seconds: u64,
+
+    /// Values that each filter parameter may have
+    #[arg(long, env = "MAX_FILTER_VALUES", default_value_t = 100, value_parser = at_least_one)]
+    pub max_filter_values: usize,
+
+    /// Origins, such as https://board.example.com, whose pages may read the stream; separated by
+    /// commas, none by default
+    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub cors_allowed_origins: Vec<HeaderValue>,
+}
+
+impl ClientSettings {
+    /// Between two comments.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.heartbeat_seconds)
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let is_origin =
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ']));
+    if !is_origin {
+        return Err("not an origin, such as https://board.example.com".to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arguments, Cli, Command};
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_has_an_environment_variable_and_is_told_by_help() {
+        let mut command = Arguments::command();
+        let help = command.render_long_help().to_string();
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            if !matches!(id, "help" | "version") {
+                let variable = argument.get_env().expect(id).to_string_lossy().into_owned();
+                assert!(help.contains(&variable), "{variable}");
+            }
+        }
+    }
+
+    #[test]
+    fn serving_needs_the_word_on_access_and_printing_does_not() {
+        let printing = Cli::try_parse_from(["notifier", "openapi"]).expect("a command");
+        assert!(matches!(printing, Cli::Run(Command::Openapi)));
+        let serving = Cli::try_parse_from(["notifier", "--auth-mode", "disabled"]);
+        let Ok(Cli::Serve(config)) = serving else {
+            panic!("{serving:?}")
+        };
+        assert_eq!(config.ring.ring_events, 65_536);
+    }
+
+    #[test]
+    fn bad_settings_are_refused_by_name() {
+        for (option, value) in [
+            ("--ring-events", "0"),
+            ("--heartbeat-seconds", "0"),
+            ("--cors-allowed-origins", "*"),
+            ("--cors-allowed-origins", "https://a/b"),
+            ("--bind-addr", "nowhere"),
+        ] {
+            let error = Cli::try_parse_from(["notifier", "--auth-mode", "disabled", option, value])
+                .expect_err(option);
+            assert!(error.to_string().contains(option), "{error}");
+        }
+    }
+}

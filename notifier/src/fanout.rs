@@ -1,0 +1,282 @@
+//! From the feed to the clients: one ring, and a waker for each client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use metrics::{Counter, Gauge};
+use parking_lot::RwLock;
+use shared_events::service::Clock;
+
+use crate::filter::Filter;
+use crate::position::Position;
+use crate::progress::Progress;
+use crate::ring::{Entry, Found, Ring, Scan};
+use crate::wakers::{Interests, PHASES, Wakers};
+
+/// So many entries are looked at before the ring is let go of for a moment.
+const SCAN_STEP: usize = 1024;
+
+/// What the feed writes and all clients read.
+#[derive(Debug)]
+pub struct Fanout {
+    current: RwLock<Current>,
+    wakers: Arc<Wakers>,
+    progress: Progress,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct Current {
+    ring: Ring,
+    /// Which stream this is: counts how often it was found made anew.
+    epoch: u64,
+}
+
+/// How far one client has come. Two numbers and the stream that they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    epoch: u64,
+    /// The number of the next entry to look at.
+    next: u64,
+    /// The number after the last entry whose id the client has.
+    told: u64,
+}
+
+impl Cursor {
+    /// The same place, for a client that has not been given its id: the next heartbeat does.
+    #[must_use]
+    pub fn untold(self) -> Self {
+        Self { told: 0, ..self }
+    }
+}
+
+/// What there is for a client.
+#[derive(Debug)]
+pub enum Pulled {
+    /// The next frame.
+    Frame(Bytes),
+    /// Nothing for now.
+    Nothing,
+    /// The client has fallen behind what the ring holds.
+    Behind,
+    /// The stream was made anew; the cursor now stands behind this position in the new one.
+    Replaced(Position),
+}
+
+/// Where a client can go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Located {
+    /// In the ring.
+    Here(Cursor),
+    /// In the stream, before the ring.
+    Older,
+    /// This feed has not come that far, yet or ever.
+    Newer,
+    /// Another message stands there.
+    Unknown,
+}
+
+impl Fanout {
+    /// No events and no clients.
+    #[must_use]
+    pub fn new(ring: Ring, shards: usize, clock: Clock) -> Self {
+        Self {
+            current: RwLock::new(Current { ring, epoch: 0 }),
+            wakers: Arc::new(Wakers::new(shards)),
+            progress: Progress::default(),
+            clock,
+        }
+    }
+
+    /// Where clients join.
+    #[must_use]
+    pub fn wakers(&self) -> &Arc<Wakers> {
+        &self.wakers
+    }
+
+    /// How far the feed has come.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Adds the newest entries and has those woken who are interested.
+    pub fn append(&self, entries: Vec<Entry>) {
+        let mut interests = Interests::default();
+        let shown = entries.iter().filter_map(|entry| entry.shown.as_ref());
+        shown.for_each(|shown| interests.add(&shown.facts));
+        {
+            let mut current = self.current.write();
+            for entry in entries {
+                current.ring.push(entry);
+            }
+        }
+        self.wakers.announce(&interests);
+    }
+
+    /// Begins with another stream. Every client learns of it.
+    pub fn replace(&self, ring: Ring) {
+        {
+            let mut current = self.current.write();
+            current.ring = ring;
+            current.epoch += 1;
+        }
+        self.wakers.announce(&Interests::everything());
+    }
+
+    /// Where the newest entry stands, and the cursor after it. `None` until the feed knows.
+    #[must_use]
+    pub fn head(&self) -> Option<(Position, Cursor)> {
+        let current = self.current.read();
+        let end = current.ring.end();
+        let cursor = Cursor {
+            epoch: current.epoch,
+            next: end,
+            told: end,
+        };
+        current.ring.head().map(|position| (position, cursor))
+    }
+
+    /// Looks for a client's position.
+    #[must_use]
+    pub fn locate(&self, position: Position) -> Located {
+        let current = self.current.read();
+        match current.ring.find(position) {
+            Found::Before(next) => Located::Here(Cursor {
+                epoch: current.epoch,
+                next,
+                told: next,
+            }),
+            Found::Older => Located::Older,
+            Found::Newer => Located::Newer,
+            Found::Unknown => Located::Unknown,
+        }
+    }
+
+    /// See [`Ring::can_follow`].
+    #[must_use]
+    pub fn can_follow(&self, offset: u64) -> bool {
+        self.current.read().ring.can_follow(offset)
+    }
+
+    /// Takes what comes next at `cursor` and moves it on.
+    pub fn pull(&self, cursor: &mut Cursor, filter: &Filter) -> Pulled {
+        loop {
+            let current = self.current.read();
+            if current.epoch != cursor.epoch {
+                let end = current.ring.end();
+                *cursor = Cursor {
+                    epoch: current.epoch,
+                    next: end,
+                    told: end,
+                };
+                // A ring takes another's place only when its head is known.
+                return current
+                    .ring
+                    .head()
+                    .map_or(Pulled::Nothing, Pulled::Replaced);
+            }
+            match current.ring.scan(cursor.next, SCAN_STEP, filter) {
+                Scan::Frame(frame, next) => {
+                    *cursor = Cursor {
+                        next,
+                        told: next,
+                        ..*cursor
+                    };
+                    return Pulled::Frame(frame);
+                }
+                Scan::Nothing(next) => {
+                    cursor.next = next;
+                    if next >= current.ring.end() {
+                        return Pulled::Nothing;
+                    }
+                }
+                Scan::Behind => return Pulled::Behind,
+            }
+        }
+    }
+
+    /// The heartbeat that moves a client past what it was not shown. `None` where its id is that
+    /// of the newest entry already, or where it has not seen all yet.
+    pub fn moving_heartbeat(&self, cursor: &mut Cursor) -> Option<Bytes> {
+        let current = self.current.read();
+        let end = current.ring.end();
+        let has_seen_all = current.epoch == cursor.epoch && cursor.next == end;
+        (has_seen_all && cursor.told < end).then(|| {
+            cursor.told = end;
+            current.ring.heartbeat()
+        })
+    }
+
+    /// Lets heartbeats fall due, each client's once an `interval`, and keeps the gauges of the
+    /// ring. Runs until it is dropped.
+    pub async fn tick(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval / PHASES);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let gauges = RingGauges::new();
+        for phase in (0..PHASES).cycle() {
+            ticks.tick().await;
+            self.wakers.heartbeat(phase);
+            gauges.show(&self.current.read().ring, &self.clock);
+        }
+    }
+
+    /// Ends all streams, spread over `window`. Completes when all have been told.
+    pub async fn end_streams(&self, window: Duration) {
+        let mut ticks = tokio::time::interval((window / PHASES).max(Duration::from_micros(1)));
+        for phase in 0..PHASES {
+            ticks.tick().await;
+            self.wakers.end(phase);
+        }
+        // Those who came in the meantime and joined a group whose turn was over.
+        (0..PHASES).for_each(|phase| self.wakers.end(phase));
+    }
+}
+
+struct RingGauges {
+    events: Gauge,
+    bytes: Gauge,
+    oldest_age: Gauge,
+}
+
+impl RingGauges {
+    fn new() -> Self {
+        Self {
+            events: metrics::gauge!("notifier_ring_events"),
+            bytes: metrics::gauge!("notifier_ring_bytes"),
+            oldest_age: metrics::gauge!("notifier_ring_oldest_age_seconds"),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
+    fn show(&self, ring: &Ring, clock: &Clock) {
+        self.events.set(ring.len() as f64);
+        self.bytes.set(ring.bytes() as f64);
+        let age = ring
+            .oldest()
+            .map_or(0.0, |entry| (clock.now() - entry.read_at).as_seconds_f64());
+        self.oldest_age.set(age);
+    }
+}
+
+/// Counters of what leaves for the clients.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// Frames.
+    pub frames: Counter,
+    /// Their bytes.
+    pub bytes: Counter,
+    /// Streams that were ended because they had fallen behind.
+    pub slow_closes: Counter,
+}
+
+impl Default for Delivered {
+    fn default() -> Self {
+        Self {
+            frames: metrics::counter!("notifier_frames_sent_total"),
+            bytes: metrics::counter!("notifier_bytes_sent_total"),
+            slow_closes: metrics::counter!("notifier_slow_clients_closed_total"),
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Wakes the clients that a batch of events is for, and no others.
+//!
+//! Clients are spread over shards. Each shard has one task that walks those of its clients that are
+//! interested in what came, so the feed never does, and the walks run on all cores.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
+
+use futures::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::filter::{Facts, Filter};
+
+/// Heartbeats and the end of a drain come to the clients in so many groups, one after the other,
+/// so that they do not all write at once.
+pub const PHASES: u32 = 32;
+
+/// Over so many different interests a batch simply wakes everybody.
+const MOST_INTERESTS: usize = 1024;
+
+const HEARTBEAT: u8 = 1;
+const END: u8 = 2;
+
+/// What others may ask of one client.
+#[derive(Debug, Default)]
+pub struct Slot {
+    waker: AtomicWaker,
+    flags: AtomicU8,
+}
+
+impl Slot {
+    /// Remembers whom to wake. What happened before is not told: look again after this.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// True once after each time that a heartbeat fell due.
+    pub fn takes_heartbeat(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & HEARTBEAT != 0
+            && self.flags.fetch_and(!HEARTBEAT, Ordering::AcqRel) & HEARTBEAT != 0
+    }
+
+    /// True from the moment on that the stream is to end.
+    pub fn must_end(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & END != 0
+    }
+
+    fn raise(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::AcqRel);
+        self.waker.wake();
+    }
+}
+
+/// What a batch is about.
+#[derive(Debug, Default)]
+pub struct Interests {
+    everything: bool,
+    territories: HashSet<Box<str>>,
+    contractors: HashSet<Uuid>,
+}
+
+impl Interests {
+    /// What everybody is interested in.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            everything: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what an event is about.
+    pub fn add(&mut self, facts: &Facts) {
+        self.contractors.insert(facts.contractor);
+        for territory in [Some(&facts.territory), facts.previous_territory.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if !self.territories.contains(territory) {
+                self.territories.insert(territory.clone());
+            }
+        }
+    }
+
+    /// True where nobody is interested.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.everything && self.contractors.is_empty()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if self.everything {
+            return;
+        }
+        self.everything = other.everything;
+        self.contractors.extend(&other.contractors);
+        self.territories.extend(other.territories.iter().cloned());
+        if self.everything || self.contractors.len() + self.territories.len() > MOST_INTERESTS {
+            *self = Self::everything();
+        }
+    }
+}
+
+type Group = HashMap<u64, Arc<Slot>>;
+
+#[derive(Debug, Default)]
+struct Members {
+    all: Group,
+    unfiltered: Group,
+    by_territory: HashMap<Box<str>, Group>,
+    by_contractor: HashMap<Uuid, Group>,
+}
+
+impl Members {
+    fn wake(&self, interests: &Interests) {
+        let wake = |group: &Group| group.values().for_each(|slot| slot.waker.wake());
+        if interests.everything {
+            return wake(&self.all);
+        }
+        if !interests.is_empty() {
+            wake(&self.unfiltered);
+        }
+        interests
+            .territories
+            .iter()
+            .filter_map(|key| self.by_territory.get(key))
+            .for_each(wake);
+        interests
+            .contractors
+            .iter()
+            .filter_map(|key| self.by_contractor.get(key))
+            .for_each(wake);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    members: Mutex<Members>,
+    pending: Mutex<Interests>,
+    work: Notify,
+}
+
+/// All clients, by what they are interested in.
+#[derive(Debug)]
+pub struct Wakers {
+    shards: Box<[Shard]>,
+    next_id: AtomicU64,
+}
+
+impl Wakers {
+    /// No clients yet, in so many shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self {
+            shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
+            next_id: AtomicU64::new(0),
+        }
+    }
+
+    /// How many shards there are; [`run`](Self::run) is to run once for each.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Wakes the clients of one shard when there is cause to. Runs until it is dropped.
+    pub async fn run(&self, shard: usize) {
+        let Some(shard) = self.shards.get(shard) else {
+            return;
+        };
+        loop {
+            shard.work.notified().await;
+            let interests = std::mem::take(&mut *shard.pending.lock());
+            shard.members.lock().wake(&interests);
+        }
+    }
+
+    /// Has everybody woken who is interested.
+    pub fn announce(&self, interests: &Interests) {
+        if interests.is_empty() {
+            return;
+        }
+        for shard in &self.shards {
+            shard.pending.lock().merge(interests);
+            shard.work.notify_one();
+        }
+    }
+
+    /// Lets a heartbeat fall due for one of the [`PHASES`] groups.
+    pub fn heartbeat(&self, phase: u32) {
+        self.raise(phase, HEARTBEAT);
+    }
+
+    /// Ends the streams of one of the [`PHASES`] groups.
+    pub fn end(&self, phase: u32) {
+        self.raise(phase, END);
+    }
+
+    fn raise(&self, phase: u32, flag: u8) {
+        for shard in &self.shards {
+            let members = shard.members.lock();
+            let group = members
+                .all
+                .iter()
+                .filter(|(id, _)| phase_of(**id) == phase % PHASES);
+            group.for_each(|(_, slot)| slot.raise(flag));
+        }
+    }
+
+    /// Adds a client.
+    #[must_use]
+    pub fn join(self: &Arc<Self>, filter: Arc<Filter>) -> Membership {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let slot = Arc::new(Slot::default());
+        let membership = Membership {
+            wakers: Arc::clone(self),
+            slot,
+            filter,
+            id,
+        };
+        if let Some(shard) = membership.shard() {
+            let mut members = shard.members.lock();
+            let Members {
+                all,
+                unfiltered,
+                by_territory,
+                by_contractor,
+            } = &mut *members;
+            let slot = || Arc::clone(&membership.slot);
+            all.insert(id, slot());
+            let filter = &membership.filter;
+            if !filter.contractors.is_empty() {
+                for key in &filter.contractors {
+                    by_contractor.entry(*key).or_default().insert(id, slot());
+                }
+            } else if !filter.territories.is_empty() {
+                for key in &filter.territories {
+                    by_territory
+                        .entry(key.clone())
+                        .or_default()
+                        .insert(id, slot());
+                }
+            } else {
+                unfiltered.insert(id, slot());
+            }
+        }
+        membership
+    }
+}
+
+/// Neighbours in time are in different groups, in different shards too.
+fn phase_of(id: u64) -> u32 {
+    let spread = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> u32::BITS;
+    u32::try_from(spread).unwrap_or_default() >> (u32::BITS - PHASES.trailing_zeros())
+}
+
+/// A client among the others; it leaves when this is dropped.
+#[derive(Debug)]
+pub struct Membership {
+    wakers: Arc<Wakers>,
+    slot: Arc<Slot>,
+    filter: Arc<Filter>,
+    id: u64,
+}
+
+impl Membership {
+    /// The client's own.
+    #[must_use]
+    pub fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
+    /// What the client is shown.
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    fn shard(&self) -> Option<&Shard> {
+        let count = self.wakers.shards.len() as u64;
+        usize::try_from(self.id % count)
+            .ok()
+            .and_then(|index| self.wakers.shards.get(index))
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let Some(shard) = self.shard() else { return };
+        let mut members = shard.members.lock();
+        members.all.remove(&self.id);
+        members.unfiltered.remove(&self.id);
+        for key in &self.filter.territories {
+            leave(&mut members.by_territory, key, self.id);
+        }
+        for key in &self.filter.contractors {
+            leave(&mut members.by_contractor, key, self.id);
+        }
+    }
+}
+
+fn leave<K: std::hash::Hash + Eq>(groups: &mut HashMap<K, Group>, key: &K, id: u64) {
+    if let Some(group) = groups.get_mut(key) {
+        group.remove(&id);
+        if group.is_empty() {
+            groups.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Interests, MOST_INTERESTS, PHASES, Wakers, phase_of};
+    use crate::event::Kind;
+    use crate::filter::{Facts, Filter};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use uuid::Uuid;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn about(contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
+        let mut interests = Interests::default();
+        interests.add(&Facts {
+            kind: Kind::Schedule,
+            contractor: Uuid::from_u128(contractor),
+            territory: territory.into(),
+            previous_territory: previous.map(Into::into),
+        });
+        interests
+    }
+
+    fn woken(query: &str, interests: &Interests) -> bool {
+        let wakers = Arc::new(Wakers::new(1));
+        let client = wakers.join(Arc::new(Filter::parse(query, 10).expect("a filter")));
+        let count = Arc::new(Count::default());
+        client.slot().register(&Waker::from(Arc::clone(&count)));
+        wakers.shards[0].members.lock().wake(interests);
+        count.0.load(Ordering::SeqCst) > 0
+    }
+
+    #[test]
+    fn only_those_who_are_interested_are_woken() {
+        let one = Uuid::from_u128(1);
+        assert!(woken("", &about(1, "leeds", None)));
+        assert!(woken("territory=leeds", &about(1, "leeds", None)));
+        assert!(woken("territory=leeds", &about(1, "york", Some("leeds"))));
+        assert!(!woken("territory=leeds", &about(1, "york", None)));
+        assert!(woken(
+            &format!("contractor={one}&territory=bath"),
+            &about(1, "york", None)
+        ));
+        assert!(!woken(
+            &format!("contractor={one}"),
+            &about(2, "york", None)
+        ));
+        assert!(woken("territory=bath", &Interests::everything()));
+        assert!(!woken("", &Interests::default()));
+    }
+
+    #[test]
+    fn too_many_interests_are_everybodys() {
+        let mut merged = Interests::default();
+        for n in 0..=MOST_INTERESTS {
+            merged.merge(&about(n as u128, "leeds", None));
+        }
+        assert!(merged.everything && merged.contractors.is_empty());
+    }
+
+    #[test]
+    fn who_leaves_leaves_nothing_behind() {
+        let wakers = Arc::new(Wakers::new(2));
+        let one = Uuid::from_u128(1);
+        for query in [
+            "",
+            "territory=a&territory=b",
+            &format!("contractor={one}&territory=a"),
+        ] {
+            let filter = Arc::new(Filter::parse(query, 10).expect("a filter"));
+            drop([wakers.join(Arc::clone(&filter)), wakers.join(filter)]);
+        }
+        for shard in &wakers.shards {
+            let members = shard.members.lock();
+            assert!(members.all.is_empty() && members.unfiltered.is_empty());
+            assert!(members.by_territory.is_empty() && members.by_contractor.is_empty());
+        }
+    }
+
+    #[test]
+    fn each_client_has_one_phase_and_the_phases_are_even() {
+        let mut sizes = vec![0_usize; usize::try_from(PHASES).expect("small")];
+        for id in 0..3200 {
+            sizes[usize::try_from(phase_of(id)).expect("small")] += 1;
+        }
+        assert!(
+            sizes.iter().all(|size| (80..=120).contains(size)),
+            "{sizes:?}"
+        );
+
+        let wakers = Arc::new(Wakers::new(2));
+        let client = wakers.join(Arc::default());
+        (0..PHASES).for_each(|phase| wakers.heartbeat(phase));
+        assert!(client.slot().takes_heartbeat() && !client.slot().takes_heartbeat());
+        (0..PHASES).for_each(|phase| wakers.end(phase));
+        assert!(client.slot().must_end());
+    }
+}

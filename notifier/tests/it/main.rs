@@ -1,0 +1,12 @@
+//! The notifier against a real broker. Run under `stack exec`.
+
+mod client;
+mod event_stream_reader;
+mod faults;
+mod http;
+mod live;
+mod publishing;
+mod resume;
+mod running;
+mod shutdown;
+mod slow_clients;
