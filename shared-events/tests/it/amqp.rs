@@ -1,1 +1,352 @@
+//! Publishing and consuming against a real RabbitMQ.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use clap::Parser;
+use shared_events::amqp::consumer::Limits;
+use shared_events::amqp::{
+    AmqpSettings, Consumer, Delivery, Handler, Message, Outcome, Publisher, Refused, TraceHeaders,
+};
+use shared_events::topology::{
+    DEAD_LETTER_QUEUE, RETRY_QUEUES, SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE,
+};
+use stack::TestBed;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for a loaded machine; a test that reaches it has failed.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    amqp: AmqpSettings,
+}
+
+fn settings(bed: &TestBed) -> AmqpSettings {
+    Cli::parse_from(["test", "--amqp-url", bed.amqp_url()]).amqp
+}
+
+fn event(id: &str, routing_key: &str) -> Message {
+    Message::event(
+        routing_key.to_owned(),
+        id.to_owned(),
+        "rosterwire.schedule.updated.v1".to_owned(),
+        DateTime::from_timestamp(1_795_000_000, 0).unwrap(),
+        id.as_bytes().to_vec(),
+        TraceHeaders {
+            traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+            tracestate: None,
+        },
+    )
+}
+
+/// Answers by a rule, and tells the test what it saw.
+struct ByRule {
+    rule: fn(&Delivery) -> Outcome,
+    seen: mpsc::UnboundedSender<Delivery>,
+}
+
+impl Handler for ByRule {
+    async fn handle(&self, batch: Vec<Delivery>) -> Vec<Outcome> {
+        batch
+            .into_iter()
+            .map(|delivery| {
+                let outcome = (self.rule)(&delivery);
+                let _ = self.seen.send(delivery);
+                outcome
+            })
+            .collect()
+    }
+}
+
+/// A consumer that runs until it is stopped.
+struct Running {
+    publisher: Arc<Publisher>,
+    seen: mpsc::UnboundedReceiver<Delivery>,
+    consuming: tokio::sync::watch::Receiver<bool>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(bed: &TestBed, rule: fn(&Delivery) -> Outcome) -> Self {
+        let publisher = Arc::new(Publisher::new(settings(bed), "test publisher"));
+        let (send, seen) = mpsc::unbounded_channel();
+        let limits = Limits {
+            prefetch: 100,
+            batch: 10,
+            concurrency: 2,
+        };
+        let consumer = Arc::new(Consumer::new(
+            settings(bed),
+            "test consumer",
+            SCHEDULE_UPDATED_QUEUE,
+            limits,
+            Arc::clone(&publisher),
+        ));
+        let mut consuming = consumer.watch_consuming();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn({
+            let (stop, handler) = (stop.clone(), Arc::new(ByRule { rule, seen: send }));
+            async move { consumer.run(handler, stop).await }
+        });
+        within(consuming.wait_for(|now| *now)).await.unwrap();
+        Self {
+            publisher,
+            seen,
+            consuming,
+            stop,
+            task,
+        }
+    }
+
+    async fn publish(&self, ids: &[&str]) {
+        let messages: Vec<_> = ids
+            .iter()
+            .map(|id| event(id, "schedule.updated.v1.x"))
+            .collect();
+        let answers = within(self.publisher.publish(&messages)).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+
+    async fn next(&mut self) -> Delivery {
+        within(self.seen.recv()).await.expect("the consumer runs")
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        within(self.task).await.unwrap();
+    }
+}
+
+async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .expect("within the deadline")
+}
+
+/// Takes the next message of a queue, waiting for it.
+async fn take(bed: &TestBed, queue: &str) -> lapin::message::BasicGetMessage {
+    let connection = shared_events::amqp::connect(&settings(bed), "test")
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    within(async {
+        loop {
+            let options = lapin::options::BasicGetOptions { no_ack: true };
+            if let Some(message) = channel.basic_get(queue.into(), options).await.unwrap() {
+                return message;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+fn header(message: &lapin::message::BasicGetMessage, name: &str) -> String {
+    match message
+        .properties
+        .headers()
+        .as_ref()
+        .and_then(|h| h.inner().get(name))
+    {
+        Some(lapin::types::AMQPValue::LongString(text)) => text.to_string(),
+        Some(lapin::types::AMQPValue::LongUInt(number)) => number.to_string(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_published_event_reaches_the_handler_with_its_properties() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |_| Outcome::Done).await;
+    consumer.publish(&["one"]).await;
+    let delivery = consumer.next().await;
+    assert_eq!(&*delivery.body, b"one");
+    assert_eq!(delivery.message_id, "one");
+    assert_eq!(delivery.event_type, "rosterwire.schedule.updated.v1");
+    assert_eq!(delivery.routing_key, "schedule.updated.v1.x");
+    assert_eq!(delivery.attempts, 0);
+    assert_eq!(
+        delivery.trace.traceparent.as_deref(),
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    );
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_queue_takes_is_refused_and_does_not_hold_up_the_rest() {
+    let bed = TestBed::new().await;
+    let publisher = Publisher::new(settings(&bed), "test");
+    let mut lost = event("lost", "there is no such queue");
+    lost.exchange = "";
+    let batch = [
+        event("a", "schedule.updated.v1.x"),
+        lost,
+        event("b", "schedule.updated.v1.x"),
+    ];
+    let answers = within(publisher.publish(&batch)).await.unwrap();
+    assert_eq!(answers[0], Ok(()));
+    assert!(
+        matches!(answers[1], Err(Refused::Unroutable(_))),
+        "{answers:?}"
+    );
+    assert_eq!(answers[2], Ok(()));
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_is_bound_for_is_kept() {
+    let bed = TestBed::new().await;
+    let publisher = Publisher::new(settings(&bed), "test");
+    let answers = within(publisher.publish(&[event("odd", "some.other.v1.x")]))
+        .await
+        .unwrap();
+    assert_eq!(answers, [Ok(())]);
+    assert_eq!(take(&bed, UNROUTED_QUEUE).await.data, b"odd");
+}
+
+#[tokio::test]
+async fn a_retry_waits_in_the_queue_of_its_attempt_with_the_reason() {
+    let bed = TestBed::new().await;
+    let consumer = Running::start(&bed, |_| Outcome::Retry("the cache is busy".into())).await;
+    consumer.publish(&["slow"]).await;
+    let message = take(&bed, RETRY_QUEUES[0].0).await;
+    assert_eq!(message.data, b"slow");
+    assert_eq!(header(&message, "x-rosterwire-attempts"), "1");
+    assert_eq!(header(&message, "x-rosterwire-reason"), "the cache is busy");
+    assert_eq!(
+        header(&message, "x-rosterwire-routing-key"),
+        "schedule.updated.v1.x"
+    );
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_comes_back_after_its_wait_and_knows_its_attempts() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |delivery| match delivery.attempts {
+        0 => Outcome::Retry("not yet".into()),
+        _ => Outcome::Done,
+    })
+    .await;
+    consumer.publish(&["again"]).await;
+    assert_eq!(consumer.next().await.attempts, 0);
+    let second = consumer.next().await;
+    assert_eq!(
+        (second.attempts, second.routing_key.as_str()),
+        (1, "schedule.updated.v1.x")
+    );
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_never_succeed_is_dead_lettered_at_once_with_its_reason() {
+    let bed = TestBed::new().await;
+    let consumer = Running::start(&bed, |_| Outcome::DeadLetter("not JSON".into())).await;
+    consumer.publish(&["bad"]).await;
+    let message = take(&bed, DEAD_LETTER_QUEUE).await;
+    assert_eq!(message.data, b"bad");
+    assert_eq!(header(&message, "x-rosterwire-reason"), "not JSON");
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn what_has_used_up_its_attempts_is_dead_lettered() {
+    let bed = TestBed::new().await;
+    let consumer = Running::start(&bed, |_| Outcome::Retry("still not".into())).await;
+    let mut last = event("tired", "schedule.updated.v1.x");
+    let attempts = u32::try_from(RETRY_QUEUES.len()).unwrap();
+    last.headers = vec![(
+        "x-rosterwire-attempts",
+        lapin::types::AMQPValue::LongUInt(attempts),
+    )];
+    within(consumer.publisher.publish(&[last])).await.unwrap();
+    let message = take(&bed, DEAD_LETTER_QUEUE).await;
+    assert_eq!(
+        header(&message, "x-rosterwire-attempts"),
+        (attempts + 1).to_string()
+    );
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_makes_the_handler_panic_does_not_take_others_with_it() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |delivery| {
+        assert!(
+            &*delivery.body != b"poison",
+            "the handler cannot stand this one"
+        );
+        Outcome::Done
+    })
+    .await;
+    consumer.publish(&["fine", "poison", "fine too"]).await;
+    let mut handled = vec![];
+    while handled.len() < 2 {
+        let delivery = consumer.next().await;
+        if !handled.contains(&delivery.message_id) {
+            handled.push(delivery.message_id);
+        }
+    }
+    assert_eq!(take(&bed, DEAD_LETTER_QUEUE).await.data, b"poison");
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_comes_back_after_its_connection_is_closed_by_the_operator() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |_| Outcome::Done).await;
+    consumer.publish(&["before"]).await;
+    consumer.next().await;
+    // The management API learns of a connection some seconds after it was opened.
+    within(async {
+        while bed.rabbitmq_management().close_connections().await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let again = [event("after", "schedule.updated.v1.x")];
+    within(async { while consumer.publisher.publish(&again).await.is_err() {} }).await;
+    assert_eq!(consumer.next().await.message_id, "after");
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_comes_back_after_its_queue_is_deleted() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |_| Outcome::Done).await;
+    bed.rabbitmq_management()
+        .delete_queue(SCHEDULE_UPDATED_QUEUE)
+        .await
+        .unwrap();
+    within(consumer.consuming.wait_for(|now| !*now))
+        .await
+        .unwrap();
+    within(consumer.consuming.wait_for(|now| *now))
+        .await
+        .unwrap();
+    consumer.publish(&["after"]).await;
+    assert_eq!(consumer.next().await.message_id, "after");
+    consumer.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_settles_what_is_in_hand_and_leaves_the_rest_in_the_queue() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |_| Outcome::Done).await;
+    consumer.publish(&["done"]).await;
+    consumer.next().await;
+    let publisher = Arc::clone(&consumer.publisher);
+    consumer.stop().await;
+    within(publisher.publish(&[event("left", "schedule.updated.v1.x")]))
+        .await
+        .unwrap();
+    let left = take(&bed, SCHEDULE_UPDATED_QUEUE).await;
+    assert_eq!(
+        (left.data.as_slice(), left.redelivered),
+        (b"left".as_slice(), false)
+    );
+}

@@ -64,15 +64,17 @@ fn availability_updated_v1_reads_and_writes_the_golden_event() {
 
 #[test]
 fn an_envelope_of_another_type_or_version_is_refused() {
-    let wire = fixture("availability.updated.v1");
-    let other = serde_json::from_value::<Envelope<ScheduleUpdated>>(wire.clone());
-    let error = other.unwrap_err().to_string();
+    let mut wire = fixture("schedule.updated.v1");
+    wire["type"] = "rosterwire.schedule.updated.v2".into();
+    let error = serde_json::from_value::<Envelope<ScheduleUpdated>>(wire)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("expected \"rosterwire.schedule.updated.v1\""),
         "{error}"
     );
 
-    let mut old = wire;
+    let mut old = fixture("availability.updated.v1");
     old["specversion"] = "0.3".into();
     let error = serde_json::from_value::<Envelope<AvailabilityUpdated>>(old).unwrap_err();
     assert!(error.to_string().contains("expected \"1.0\""), "{error}");
