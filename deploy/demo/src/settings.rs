@@ -182,13 +182,13 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_its_bounds_is_refused() {
-        const BAD_URL: &str = "--schedule-service-url=ftp://127.0.0.1";
         for bad in [
             "--rate=0",
             "--rate=201",
             "--rate=NaN",
             "--contractors=0",
             "--concurrency=0",
+            "--schedule-service-url=ftp://127.0.0.1",
         ] {
             assert!(
                 Settings::try_parse_from(["demo", "run", bad]).is_err(),

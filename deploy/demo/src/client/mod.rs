@@ -288,3 +288,6 @@ fn parse_lines(text: &[u8], into: &mut Vec<Schedule>) -> Result<(), CallError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

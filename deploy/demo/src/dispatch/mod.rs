@@ -51,7 +51,7 @@ pub enum RunError {
     /// The roster could not be read.
     #[error("the roster cannot be read")]
     Unread(#[source] CallError),
-    /// There is nobody in the demo's territories.
+    /// There is nobody in the demo's territories, or no longer.
     #[error("there is no contractor of the demo; seed first")]
     Empty,
     /// The token is missing, over, or not good for this.
@@ -83,9 +83,6 @@ pub async fn run(
 ) -> Result<Tally, RunError> {
     let schedules = client.schedules().await.map_err(RunError::Unread)?;
     let board = Arc::new(Mutex::new(Board::new(schedules, clock.now())));
-    if board.lock().len() == 0 {
-        return Err(RunError::Empty);
-    }
     let mut changes = interval(Duration::from_secs_f64(1.0 / settings.rate));
     changes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut summaries = interval_at(
@@ -108,6 +105,9 @@ pub async fn run(
         {
             summarise(&board, &tally, told, clock);
             return Ok(tally);
+        }
+        if board.lock().len() == 0 {
+            return Err(RunError::Empty);
         }
         tokio::select! {
             Some(round) = under_way.join_next(), if !under_way.is_empty() => {

@@ -193,5 +193,4 @@ fn draw_leave(rng: &mut StdRng, city: &City, today: NaiveDate) -> Vec<NewTimeOff
 }
 
 #[cfg(test)]
-#[path = "roster_tests.rs"]
 mod tests;
