@@ -1,3 +1,24 @@
 //! The read side of availability: consumes schedule changes, recalculates, caches and answers.
+//!
+//! An event goes through [`handler`] (which decodes and coalesces), [`recalculation`] (which calls
+//! the [`engine`] and writes the [`cache`] through its version guard) and back out as
+//! AvailabilityUpdated. A request goes through [`http`] to [`readings`] or [`search`], which read the
+//! cache and, where it has nothing, let [`loads`] fetch the schedule from its [`source`].
 
+pub mod app;
+pub mod bounds;
+pub mod cache;
+pub mod calculate;
+pub mod cli;
+pub mod config;
 pub mod engine;
+pub mod failpoint;
+pub mod handler;
+pub mod http;
+pub mod loads;
+pub mod readings;
+pub mod recalculation;
+pub mod search;
+pub mod source;
+pub mod stamp;
+pub mod watchers;

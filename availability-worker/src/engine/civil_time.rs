@@ -40,7 +40,8 @@ pub struct UnknownZone(pub String);
 
 /// Finds an IANA time zone by its name.
 pub fn zone(name: &str) -> Result<Tz, UnknownZone> {
-    name.parse().map_err(|_| UnknownZone(name.chars().take(64).collect()))
+    name.parse()
+        .map_err(|_| UnknownZone(name.chars().take(64).collect()))
 }
 
 /// The instant that `local`, minutes since 1970-01-01T00:00 on the zone's wall clock, means.
@@ -70,7 +71,9 @@ pub fn resolve(zone: Tz, local: i64, edge: Edge) -> Option<Resolved> {
             (before.fix(), Some(begin.and_utc().timestamp()))
         }
     };
-    let seconds = local.checked_mul(60)?.checked_sub(i64::from(offset.local_minus_utc()))?;
+    let seconds = local
+        .checked_mul(60)?
+        .checked_sub(i64::from(offset.local_minus_utc()))?;
     let minute = match edge {
         Edge::Start => seconds.div_euclid(60) + i64::from(seconds.rem_euclid(60) > 0),
         Edge::End => seconds.div_euclid(60),
@@ -122,35 +125,74 @@ mod tests {
     use chrono_tz::Tz;
 
     fn local(text: &str) -> i64 {
-        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").unwrap().and_utc().timestamp() / 60
+        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M")
+            .unwrap()
+            .and_utc()
+            .timestamp()
+            / 60
     }
 
     fn utc(zone: Tz, text: &str, edge: Edge) -> String {
         let minute = resolve(zone, local(text), edge).unwrap().minute;
-        chrono::DateTime::from_timestamp(minute * 60, 0).unwrap().format("%Y-%m-%dT%H:%MZ").to_string()
+        chrono::DateTime::from_timestamp(minute * 60, 0)
+            .unwrap()
+            .format("%Y-%m-%dT%H:%MZ")
+            .to_string()
     }
 
     #[test]
     fn a_gap_takes_the_offset_before_it() {
         for (zone, text, expected) in [
             (Tz::Europe__London, "2026-03-29T01:30", "2026-03-29T01:30Z"),
-            (Tz::America__New_York, "2026-03-08T02:15", "2026-03-08T07:15Z"),
-            (Tz::America__Santiago, "2026-09-06T00:00", "2026-09-06T04:00Z"),
-            (Tz::Australia__Lord_Howe, "2026-10-04T02:10", "2026-10-03T15:40Z"),
+            (
+                Tz::America__New_York,
+                "2026-03-08T02:15",
+                "2026-03-08T07:15Z",
+            ),
+            (
+                Tz::America__Santiago,
+                "2026-09-06T00:00",
+                "2026-09-06T04:00Z",
+            ),
+            (
+                Tz::Australia__Lord_Howe,
+                "2026-10-04T02:10",
+                "2026-10-03T15:40Z",
+            ),
             (Tz::Pacific__Apia, "2011-12-30T08:00", "2011-12-30T18:00Z"),
         ] {
             assert_eq!(utc(zone, text, Edge::Start), expected, "{zone} {text}");
             assert_eq!(utc(zone, text, Edge::End), expected, "{zone} {text}");
-            assert!(resolve(zone, local(text), Edge::Start).unwrap().gap.is_some());
+            assert!(
+                resolve(zone, local(text), Edge::Start)
+                    .unwrap()
+                    .gap
+                    .is_some()
+            );
         }
     }
 
     #[test]
     fn a_fold_is_the_first_for_a_start_and_the_second_for_an_end() {
         for (zone, text, start, end) in [
-            (Tz::Europe__London, "2026-10-25T01:30", "2026-10-25T00:30Z", "2026-10-25T01:30Z"),
-            (Tz::America__New_York, "2026-11-01T01:00", "2026-11-01T05:00Z", "2026-11-01T06:00Z"),
-            (Tz::Australia__Lord_Howe, "2026-04-05T01:45", "2026-04-04T14:45Z", "2026-04-04T15:15Z"),
+            (
+                Tz::Europe__London,
+                "2026-10-25T01:30",
+                "2026-10-25T00:30Z",
+                "2026-10-25T01:30Z",
+            ),
+            (
+                Tz::America__New_York,
+                "2026-11-01T01:00",
+                "2026-11-01T05:00Z",
+                "2026-11-01T06:00Z",
+            ),
+            (
+                Tz::Australia__Lord_Howe,
+                "2026-04-05T01:45",
+                "2026-04-04T14:45Z",
+                "2026-04-04T15:15Z",
+            ),
         ] {
             assert_eq!(utc(zone, text, Edge::Start), start, "{zone} {text}");
             assert_eq!(utc(zone, text, Edge::End), end, "{zone} {text}");
@@ -162,9 +204,15 @@ mod tests {
         for date in ["1970-01-01", "2000-02-29", "2026-11-24", "2200-12-31"] {
             let date: NaiveDate = date.parse().unwrap();
             assert_eq!(date_of(day_number(date)), Some(date));
-            assert_eq!(weekday(day_number(date)), date.weekday().num_days_from_monday() as usize);
+            assert_eq!(
+                weekday(day_number(date)),
+                date.weekday().num_days_from_monday() as usize
+            );
         }
-        assert_eq!(date_of(LAST_MINUTE / 1440).unwrap().to_string(), "2201-01-01");
+        assert_eq!(
+            date_of(LAST_MINUTE / 1440).unwrap().to_string(),
+            "2201-01-01"
+        );
         assert_eq!(date_of(i64::MAX), None);
         assert!(zone("Europe/Atlantis").is_err());
     }

@@ -41,22 +41,26 @@ pub fn conflicts(schedule: &Schedule, zone: Tz) -> Vec<EndingConflict> {
             } else {
                 return None;
             };
-            Some(EndingConflict { conflict: Conflict { job_id, reason }, ends: own.end })
+            Some(EndingConflict {
+                conflict: Conflict { job_id, reason },
+                ends: own.end,
+            })
         })
         .collect()
 }
 
 /// The merged working time of the stretches in which jobs lie.
-fn working_around(
-    plan: &DayPlan,
-    zone: Tz,
-    jobs: impl Iterator<Item = Interval>,
-) -> Vec<Interval> {
+fn working_around(plan: &DayPlan, zone: Tz, jobs: impl Iterator<Item = Interval>) -> Vec<Interval> {
     // Jobs close to each other share one stretch; a day of margin keeps stretches from touching.
     let stretches = merge(
         jobs.filter(|own| !own.is_empty())
             .map(|own| Interval::new(own.start.saturating_sub(DAY), own.end.saturating_add(DAY)))
             .collect(),
     );
-    merge(stretches.into_iter().flat_map(|stretch| working(plan, zone, stretch)).collect())
+    merge(
+        stretches
+            .into_iter()
+            .flat_map(|stretch| working(plan, zone, stretch))
+            .collect(),
+    )
 }

@@ -27,13 +27,27 @@ pub struct Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {}", self.subject, if self.free { "free" } else { "not free" })?;
-        self.reasons.iter().try_for_each(|reason| writeln!(f, "- {reason}"))
+        writeln!(
+            f,
+            "{}: {}",
+            self.subject,
+            if self.free { "free" } else { "not free" }
+        )?;
+        self.reasons
+            .iter()
+            .try_for_each(|reason| writeln!(f, "- {reason}"))
     }
 }
 
-const DAY_NAMES: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAY_NAMES: [&str; 7] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+];
 
 /// Explains the minute that holds `at`, as seen at `now`.
 pub fn explain(
@@ -47,8 +61,14 @@ pub fn explain(
 
     let active = schedule.status == Status::Active;
     if !active {
-        let status = if schedule.status == Status::OnLeave { "on leave" } else { "inactive" };
-        reasons.push(format!("the contractor is {status}, and only active contractors are offered"));
+        let status = if schedule.status == Status::OnLeave {
+            "on leave"
+        } else {
+            "inactive"
+        };
+        reasons.push(format!(
+            "the contractor is {status}, and only active contractors are offered"
+        ));
     }
     let works = working_reason(schedule, zone, minute, &mut reasons);
     let blocked = blocked_reasons(schedule, minute, &mut reasons);
@@ -58,13 +78,30 @@ pub fn explain(
     if free {
         reasons.push(free_reason(schedule, zone, minute));
     }
-    let who = if schedule.name.is_empty() { schedule.contractor_id.to_string() } else { schedule.name.clone() };
-    let subject =
-        format!("{who} at {} ({} {})", utc(minute), local(zone, minute), schedule.time_zone);
-    Ok(Explanation { subject, free, reasons })
+    let who = if schedule.name.is_empty() {
+        schedule.contractor_id.to_string()
+    } else {
+        schedule.name.clone()
+    };
+    let subject = format!(
+        "{who} at {} ({} {})",
+        utc(minute),
+        local(zone, minute),
+        schedule.time_zone
+    );
+    Ok(Explanation {
+        subject,
+        free,
+        reasons,
+    })
 }
 
-fn working_reason(schedule: &Schedule, zone: Tz, minute: Minute, reasons: &mut Vec<String>) -> bool {
+fn working_reason(
+    schedule: &Schedule,
+    zone: Tz,
+    minute: Minute,
+    reasons: &mut Vec<String>,
+) -> bool {
     let plan = DayPlan::new(schedule);
     let here = Interval::new(minute, minute.saturating_add(1));
     let found = days_reaching(here)
@@ -84,19 +121,34 @@ fn working_reason(schedule: &Schedule, zone: Tz, minute: Minute, reasons: &mut V
     reasons.push(if windows.is_empty() {
         format!("outside working time: {source} {name} have no windows")
     } else {
-        format!("outside working time: {source} {name} are {}", windows.join(", "))
+        format!(
+            "outside working time: {source} {name} are {}",
+            windows.join(", ")
+        )
     });
     false
 }
 
 fn blocked_reasons(schedule: &Schedule, minute: Minute, reasons: &mut Vec<String>) -> bool {
     let before = reasons.len();
-    for time_off in schedule.time_off.iter().filter(|t| time_off_interval(t).contains(minute)) {
+    for time_off in schedule
+        .time_off
+        .iter()
+        .filter(|t| time_off_interval(t).contains(minute))
+    {
         let span = span_words(time_off_interval(time_off));
-        let why = time_off.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let why = time_off
+            .reason
+            .as_deref()
+            .map(|r| format!(" ({r})"))
+            .unwrap_or_default();
         reasons.push(format!("time off {span}{why}"));
     }
-    for job in schedule.jobs.iter().filter(|j| blocked_by_job(j).contains(minute)) {
+    for job in schedule
+        .jobs
+        .iter()
+        .filter(|j| blocked_by_job(j).contains(minute))
+    {
         let own = job_interval(job);
         let part = if minute < own.start {
             format!("the buffer of {} minutes before", job.buffer_before_minutes)
@@ -105,7 +157,12 @@ fn blocked_reasons(schedule: &Schedule, minute: Minute, reasons: &mut Vec<String
         } else {
             "booked:".to_owned()
         };
-        reasons.push(format!("{part} job {:?} {}, {}", job.title, job.id, span_words(own)));
+        reasons.push(format!(
+            "{part} job {:?} {}, {}",
+            job.title,
+            job.id,
+            span_words(own)
+        ));
     }
     reasons.len() > before
 }
@@ -147,18 +204,32 @@ fn free_reason(schedule: &Schedule, zone: Tz, minute: Minute) -> String {
 }
 
 fn window_words(schedule: &Schedule, window: DayWindow) -> String {
-    let date = date_of(window.day).map(|d| d.to_string()).unwrap_or_default();
+    let date = date_of(window.day)
+        .map(|d| d.to_string())
+        .unwrap_or_default();
     let clock = clock_words(window);
     if window.overridden {
-        format!("{clock} of the date override of {}", override_words(schedule, window.day))
+        format!(
+            "{clock} of the date override of {}",
+            override_words(schedule, window.day)
+        )
     } else {
-        format!("{clock} of the weekly hours of {}, {date}", DAY_NAMES[weekday(window.day)])
+        format!(
+            "{clock} of the weekly hours of {}, {date}",
+            DAY_NAMES[weekday(window.day)]
+        )
     }
 }
 
 fn override_words(schedule: &Schedule, day: i64) -> String {
-    let Some(date) = date_of(day) else { return String::new() };
-    let reason = schedule.date_overrides.iter().rev().find(|o| o.date == date);
+    let Some(date) = date_of(day) else {
+        return String::new();
+    };
+    let reason = schedule
+        .date_overrides
+        .iter()
+        .rev()
+        .find(|o| o.date == date);
     match reason.and_then(|o| o.reason.as_deref()) {
         Some(reason) => format!("{date} ({reason})"),
         None => date.to_string(),
@@ -168,7 +239,11 @@ fn override_words(schedule: &Schedule, day: i64) -> String {
 fn clock_words(window: DayWindow) -> String {
     let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
     if window.end > DAY {
-        format!("{}-{} of the next day", clock(window.start), clock(window.end - DAY))
+        format!(
+            "{}-{} of the next day",
+            clock(window.start),
+            clock(window.end - DAY)
+        )
     } else {
         format!("{}-{}", clock(window.start), clock(window.end))
     }
@@ -183,5 +258,7 @@ fn utc(minute: Minute) -> String {
 }
 
 fn local(zone: Tz, minute: Minute) -> String {
-    instant(local_minute(zone, minute)).format("%Y-%m-%d %H:%M").to_string()
+    instant(local_minute(zone, minute))
+        .format("%Y-%m-%d %H:%M")
+        .to_string()
 }

@@ -101,7 +101,9 @@ pub fn clip(intervals: &[Interval], range: Interval) -> Vec<Interval> {
 #[must_use]
 pub fn covers(intervals: &[Interval], inner: Interval) -> bool {
     let next = intervals.partition_point(|i| i.end < inner.end);
-    intervals.get(next).is_some_and(|i| i.start <= inner.start && inner.end <= i.end)
+    intervals
+        .get(next)
+        .is_some_and(|i| i.start <= inner.start && inner.end <= i.end)
 }
 
 /// Whether one of `intervals`, which must be merged, holds a minute of `other`.
@@ -128,13 +130,19 @@ mod tests {
 
     #[test]
     fn subtracting_splits_trims_and_removes() {
-        let left = subtract(&set(&[(0, 10), (20, 30), (40, 50)]), &set(&[(3, 5), (8, 22), (40, 50)]));
+        let left = subtract(
+            &set(&[(0, 10), (20, 30), (40, 50)]),
+            &set(&[(3, 5), (8, 22), (40, 50)]),
+        );
         assert_eq!(left, set(&[(0, 3), (5, 8), (22, 30)]));
     }
 
     fn arbitrary() -> impl Strategy<Value = Vec<Interval>> {
-        prop::collection::vec((0_i64..60, 0_i64..15), 0..12)
-            .prop_map(|v| v.into_iter().map(|(s, l)| Interval::new(s, s + l)).collect())
+        prop::collection::vec((0_i64..60, 0_i64..15), 0..12).prop_map(|v| {
+            v.into_iter()
+                .map(|(s, l)| Interval::new(s, s + l))
+                .collect()
+        })
     }
 
     fn holds(set: &[Interval], minute: i64) -> bool {

@@ -60,10 +60,18 @@ pub fn availability(schedule: &Schedule, query: &Query) -> Result<Availability, 
     let open = query.open_range(schedule.booking_rules.min_notice_minutes);
     let free = FreeTime::new(schedule, zone).in_range(open);
     let interval = i64::from(schedule.booking_rules.slot_interval_minutes);
-    let request = |duration| SlotRequest { duration, interval: query.slot_interval.unwrap_or(interval) };
+    let request = |duration| SlotRequest {
+        duration,
+        interval: query.slot_interval.unwrap_or(interval),
+    };
     Ok(Availability {
-        slots: query.duration.map(|duration| slots(zone, &free, open, request(duration))),
-        conflicts: conflicts(schedule, zone).into_iter().map(|c| c.conflict).collect(),
+        slots: query
+            .duration
+            .map(|duration| slots(zone, &free, open, request(duration))),
+        conflicts: conflicts(schedule, zone)
+            .into_iter()
+            .map(|c| c.conflict)
+            .collect(),
         windows: free.windows,
     })
 }
@@ -106,7 +114,10 @@ pub fn minute_floor(instant: DateTime<Utc>) -> Minute {
 /// The instant of a minute, kept within what chrono can express.
 #[must_use]
 pub fn instant(minute: Minute) -> DateTime<Utc> {
-    let bounded = minute.clamp(DateTime::<Utc>::MIN_UTC.timestamp() / 60 + 1, DateTime::<Utc>::MAX_UTC.timestamp() / 60);
+    let bounded = minute.clamp(
+        DateTime::<Utc>::MIN_UTC.timestamp() / 60 + 1,
+        DateTime::<Utc>::MAX_UTC.timestamp() / 60,
+    );
     DateTime::from_timestamp(bounded * 60, 0).unwrap_or_default()
 }
 

@@ -24,34 +24,61 @@ impl<'a> Oracle<'a> {
         let mut windows = Vec::new();
         for day in first..=last {
             let date = civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(day));
-            let overridden = schedule.date_overrides.iter().rev().find(|o| o.date.to_string() == date.to_string());
+            let overridden = schedule
+                .date_overrides
+                .iter()
+                .rev()
+                .find(|o| o.date.to_string() == date.to_string());
             let local: Vec<(i64, i64)> = match overridden {
-                Some(o) => o.windows.iter().map(|w| (w.start.minutes().into(), w.end.minutes().into())).collect(),
+                Some(o) => o
+                    .windows
+                    .iter()
+                    .map(|w| (w.start.minutes().into(), w.end.minutes().into()))
+                    .collect(),
                 None => schedule
                     .working_hours
                     .iter()
-                    .filter(|h| h.days.iter().any(|d| *d as i8 == date.weekday().to_monday_zero_offset()))
+                    .filter(|h| {
+                        h.days
+                            .iter()
+                            .any(|d| *d as i8 == date.weekday().to_monday_zero_offset())
+                    })
                     .map(|h| (h.start.minutes().into(), h.end.minutes().into()))
                     .collect(),
             };
             for (start, end) in local {
                 let end = if end <= start { end + 1440 } else { end };
-                let at = |minute: i64| date.to_datetime(civil::Time::midnight()) + jiff::Span::new().minutes(minute);
+                let at = |minute: i64| {
+                    date.to_datetime(civil::Time::midnight()) + jiff::Span::new().minutes(minute)
+                };
                 windows.extend(Self::resolve(&zone, at(start), at(end)));
             }
         }
-        Self { schedule, zone, windows }
+        Self {
+            schedule,
+            zone,
+            windows,
+        }
     }
 
-    fn resolve(zone: &TimeZone, start: civil::DateTime, end: civil::DateTime) -> Option<(i64, i64)> {
-        let (s, e) = (zone.to_ambiguous_timestamp(start).offset(), zone.to_ambiguous_timestamp(end).offset());
+    fn resolve(
+        zone: &TimeZone,
+        start: civil::DateTime,
+        end: civil::DateTime,
+    ) -> Option<(i64, i64)> {
+        let (s, e) = (
+            zone.to_ambiguous_timestamp(start).offset(),
+            zone.to_ambiguous_timestamp(end).offset(),
+        );
         if let (AmbiguousOffset::Gap { .. }, AmbiguousOffset::Gap { .. }) = (s, e) {
             // Windows are shorter than the time between two gaps.
             return None;
         }
         let start = match s {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(start),
-            AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => before.to_timestamp(start),
+            AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
+                before.to_timestamp(start)
+            }
         };
         let end = match e {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(end),
@@ -63,27 +90,40 @@ impl<'a> Oracle<'a> {
     }
 
     fn works(&self, minute: i64) -> bool {
-        self.windows.iter().any(|&(start, end)| start <= minute && minute < end)
+        self.windows
+            .iter()
+            .any(|&(start, end)| start <= minute && minute < end)
     }
 
     fn free(&self, minute: i64) -> bool {
         let at = minute * 60;
         self.schedule.status == Status::Active
             && self.works(minute)
-            && !self.schedule.time_off.iter().any(|t| t.start.timestamp() <= at && at < t.end.timestamp())
+            && !self
+                .schedule
+                .time_off
+                .iter()
+                .any(|t| t.start.timestamp() <= at && at < t.end.timestamp())
             && !self.schedule.jobs.iter().any(|j| {
-                let (before, after) = (i64::from(j.buffer_before_minutes) * 60, i64::from(j.buffer_after_minutes) * 60);
+                let (before, after) = (
+                    i64::from(j.buffer_before_minutes) * 60,
+                    i64::from(j.buffer_after_minutes) * 60,
+                );
                 j.start.timestamp() - before <= at && at < j.end.timestamp() + after
             })
     }
 
     fn is_slot(&self, minute: i64, open: Interval, duration: i64, interval: i64) -> bool {
-        let fits = minute >= open.start && minute + duration <= open.end && (minute..minute + duration).all(|m| self.free(m));
+        let fits = minute >= open.start
+            && minute + duration <= open.end
+            && (minute..minute + duration).all(|m| self.free(m));
         if !fits {
             return false;
         }
         if 60 % interval == 0 {
-            let local = self.zone.to_datetime(jiff::Timestamp::from_second(minute * 60).unwrap());
+            let local = self
+                .zone
+                .to_datetime(jiff::Timestamp::from_second(minute * 60).unwrap());
             return (i64::from(local.hour()) * 60 + i64::from(local.minute())) % interval == 0;
         }
         let mut start = minute;
@@ -97,7 +137,12 @@ impl<'a> Oracle<'a> {
         let (start, end) = (job.start.timestamp(), job.end.timestamp());
         if self.schedule.status != Status::Active {
             Some(ConflictReason::ContractorInactive)
-        } else if self.schedule.time_off.iter().any(|t| t.start.timestamp() < end && start < t.end.timestamp()) {
+        } else if self
+            .schedule
+            .time_off
+            .iter()
+            .any(|t| t.start.timestamp() < end && start < t.end.timestamp())
+        {
             Some(ConflictReason::TimeOff)
         } else if !(start / 60..end / 60).all(|m| self.works(m)) {
             Some(ConflictReason::OutsideWorkingHours)
@@ -109,20 +154,41 @@ impl<'a> Oracle<'a> {
 
 /// Days on which some zone's clocks change in an unusual way, beside random ones.
 const AWKWARD: [&str; 12] = [
-    "2026-03-29", "2026-10-25", "2026-03-08", "2026-11-01", "2026-10-04", "2026-04-05", "2026-09-06",
-    "2011-12-30", "2016-10-30", "2018-05-05", "2024-10-27", "2019-03-10",
+    "2026-03-29",
+    "2026-10-25",
+    "2026-03-08",
+    "2026-11-01",
+    "2026-10-04",
+    "2026-04-05",
+    "2026-09-06",
+    "2011-12-30",
+    "2016-10-30",
+    "2018-05-05",
+    "2024-10-27",
+    "2019-03-10",
 ];
 
 fn day() -> impl Strategy<Value = i64> {
     prop_oneof![
-        prop::sample::select(AWKWARD.to_vec()).prop_map(|d| super::civil_time::day_number(d.parse().unwrap())),
+        prop::sample::select(AWKWARD.to_vec())
+            .prop_map(|d| super::civil_time::day_number(d.parse().unwrap())),
         12_000_i64..22_000,
     ]
 }
 
 fn zone() -> impl Strategy<Value = Tz> {
-    let named = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Pacific/Apia",
-        "Asia/Kathmandu", "Pacific/Chatham", "Africa/Casablanca", "Asia/Pyongyang", "America/Nuuk"];
+    let named = [
+        "Europe/London",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "America/Santiago",
+        "Pacific/Apia",
+        "Asia/Kathmandu",
+        "Pacific/Chatham",
+        "Africa/Casablanca",
+        "Asia/Pyongyang",
+        "America/Nuuk",
+    ];
     prop_oneof![
         prop::sample::select(named.to_vec()).prop_map(|n| n.parse().unwrap()),
         prop::sample::select(TZ_VARIANTS.to_vec()),
@@ -143,7 +209,13 @@ fn at(minute: i64) -> String {
 
 fn document(around: i64) -> impl Strategy<Value = serde_json::Value> {
     let start = move || (around - 2) * DAY..(around + 2) * DAY;
-    let hours = prop::collection::vec((window(), prop::sample::subsequence(vec!["MO", "TU", "WE", "TH", "FR", "SA", "SU"], 3..=7)), 0..4);
+    let hours = prop::collection::vec(
+        (
+            window(),
+            prop::sample::subsequence(vec!["MO", "TU", "WE", "TH", "FR", "SA", "SU"], 3..=7),
+        ),
+        0..4,
+    );
     let overrides = prop::collection::vec((-2_i64..3, prop::collection::vec(window(), 0..3)), 0..3);
     let time_off = prop::collection::vec((start(), 1_i64..2000), 0..2);
     let jobs = prop::collection::vec((start(), 1_i64..300, 0_u32..90, 0_u32..90), 0..4);
@@ -175,10 +247,29 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let query = (-1440_i64..1440, 1_i64..2880, -3000_i64..1500, 0_u32..200, 1_i64..200, prop::sample::select(vec![1_i64, 5, 7, 15, 20, 30, 45, 60, 90]));
-    (zone(), day(), query).prop_flat_map(|(zone, day, (from, length, now, notice, duration, interval))| {
-        document(day).prop_map(move |document| Case { zone, day, document, from: day * DAY + from, length, now: day * DAY + now, notice, duration, interval })
-    })
+    let query = (
+        -1440_i64..1440,
+        1_i64..2880,
+        -3000_i64..1500,
+        0_u32..200,
+        1_i64..200,
+        prop::sample::select(vec![1_i64, 5, 7, 15, 20, 30, 45, 60, 90]),
+    );
+    (zone(), day(), query).prop_flat_map(
+        |(zone, day, (from, length, now, notice, duration, interval))| {
+            document(day).prop_map(move |document| Case {
+                zone,
+                day,
+                document,
+                from: day * DAY + from,
+                length,
+                now: day * DAY + now,
+                notice,
+                duration,
+                interval,
+            })
+        },
+    )
 }
 
 proptest! {

@@ -28,7 +28,12 @@ pub fn slots(zone: Tz, free: &FreeWindows, clip: Interval, request: SlotRequest)
 
 /// The earliest slot that starts and ends within `clip`.
 #[must_use]
-pub fn first_slot(zone: Tz, free: &FreeWindows, clip: Interval, request: SlotRequest) -> Option<Minute> {
+pub fn first_slot(
+    zone: Tz,
+    free: &FreeWindows,
+    clip: Interval,
+    request: SlotRequest,
+) -> Option<Minute> {
     let mut first = None;
     each_slot(zone, free, clip, request, |slot| {
         first = Some(slot);
@@ -51,7 +56,9 @@ fn each_slot(
     let skipped = free.windows.partition_point(|w| w.end <= clip.start);
     for (index, window) in free.windows.iter().enumerate().skip(skipped) {
         let open = window.intersection(clip);
-        let Some(last) = open.end.checked_sub(duration) else { continue };
+        let Some(last) = open.end.checked_sub(duration) else {
+            continue;
+        };
         if window.start >= clip.end {
             break;
         }
@@ -64,9 +71,17 @@ fn each_slot(
                 slot = next_on_the_wall_clock(zone, slot + 1, interval);
             }
         } else {
-            let start = if index == 0 { free.first_start } else { window.start };
+            let start = if index == 0 {
+                free.first_start
+            } else {
+                window.start
+            };
             // A window that began longer ago than is looked back counts from the epoch.
-            let origin = if start < clip.start.saturating_sub(LOOKBACK) { 0 } else { start };
+            let origin = if start < clip.start.saturating_sub(LOOKBACK) {
+                0
+            } else {
+                start
+            };
             let mut slot = open.start + (origin - open.start).rem_euclid(interval);
             while slot <= last {
                 if !found(slot) {

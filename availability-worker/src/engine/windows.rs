@@ -76,7 +76,10 @@ impl DayPlan {
             .date_overrides
             .iter()
             .map(|o| {
-                let windows = o.windows.iter().map(|w| wall_clock(w.start.minutes(), w.end.minutes()));
+                let windows = o
+                    .windows
+                    .iter()
+                    .map(|w| wall_clock(w.start.minutes(), w.end.minutes()));
                 (day_number(o.date), windows.collect())
             })
             .collect();
@@ -89,7 +92,12 @@ impl DayPlan {
             Some(windows) => (windows, true),
             None => (&self.weekly[weekday(day)], false),
         };
-        windows.iter().map(move |&(start, end)| DayWindow { day, start, end, overridden })
+        windows.iter().map(move |&(start, end)| DayWindow {
+            day,
+            start,
+            end,
+            overridden,
+        })
     }
 
     /// Whether a local day is replaced by an override.
@@ -147,7 +155,8 @@ pub fn blocked_by_job(job: &Job) -> Interval {
         return own;
     }
     Interval::new(
-        own.start.saturating_sub(i64::from(job.buffer_before_minutes)),
+        own.start
+            .saturating_sub(i64::from(job.buffer_before_minutes)),
         own.end.saturating_add(i64::from(job.buffer_after_minutes)),
     )
 }
@@ -186,7 +195,10 @@ impl FreeTime {
         if !self.active {
             return Vec::new();
         }
-        subtract(&working(&self.plan, self.zone, range), &clip(&self.blocked, range))
+        subtract(
+            &working(&self.plan, self.zone, range),
+            &clip(&self.blocked, range),
+        )
     }
 
     /// The free windows of `range` with the unclipped start of the first.
@@ -198,7 +210,11 @@ impl FreeTime {
             Some(first) => first.start,
             None => range.start,
         };
-        FreeWindows { range, windows, first_start }
+        FreeWindows {
+            range,
+            windows,
+            first_start,
+        }
     }
 
     /// Where the free window that holds `minute` begins; 0 if not within [`LOOKBACK`] before it.

@@ -1,0 +1,115 @@
+//! The service put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use shared_events::amqp::{Consumer, Publisher};
+use shared_events::service::{Clock, Health, Shutdown, http};
+use shared_events::topology::SCHEDULE_UPDATED_QUEUE;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::handler::ScheduleUpdatedHandler;
+use crate::http::{ReadSide, routes};
+use crate::loads::Loads;
+use crate::readings::Readings;
+use crate::recalculation::Recalculation;
+use crate::source::ScheduleSource;
+use crate::watchers::Watchers;
+
+/// The consumer and the HTTP side, ready to run.
+#[derive(Debug)]
+pub struct Application {
+    config: Config,
+    consumer: Arc<Consumer>,
+    handler: Arc<ScheduleUpdatedHandler>,
+    router: Router,
+}
+
+impl Application {
+    /// Builds everything; connections are made when they are first used. Needs a tokio runtime.
+    pub fn build(config: Config, clock: Clock, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let cache = Cache::new(&config.cache)?;
+        let source = Arc::new(ScheduleSource::new(&config.source)?);
+        let watchers = Arc::new(Watchers::default());
+        let recalculation = Arc::new(Recalculation::new(
+            cache.clone(),
+            Arc::clone(&source),
+            Arc::clone(&watchers),
+            clock.clone(),
+            config.horizon_days,
+        ));
+        let loads = Arc::new(Loads::new(
+            source,
+            Arc::clone(&recalculation),
+            config.max_loads,
+        ));
+        let publisher = Arc::new(Publisher::new(
+            config.amqp.clone(),
+            "availability-worker publisher",
+        ));
+        let consumer = Arc::new(Consumer::new(
+            config.amqp.clone(),
+            "availability-worker consumer",
+            SCHEDULE_UPDATED_QUEUE,
+            config.limits(),
+            Arc::clone(&publisher),
+        ));
+        let handler = Arc::new(ScheduleUpdatedHandler::new(
+            recalculation,
+            Arc::clone(&publisher),
+            clock.clone(),
+        ));
+
+        let health = Health::new(shutdown.soft().clone())
+            .check("redis", {
+                let cache = cache.clone();
+                move || {
+                    let cache = cache.clone();
+                    async move { cache.ping().await.map_err(|error| error.to_string()) }
+                }
+            })
+            .check("rabbitmq", {
+                let consumer = Arc::clone(&consumer);
+                move || {
+                    let (consumer, publisher) = (Arc::clone(&consumer), Arc::clone(&publisher));
+                    async move {
+                        publisher
+                            .connect()
+                            .await
+                            .map_err(|error| error.to_string())?;
+                        if consumer.is_consuming() {
+                            Ok(())
+                        } else {
+                            Err("not consuming".to_owned())
+                        }
+                    }
+                }
+            });
+        let wait = Duration::from_millis(config.min_version_wait_ms);
+        let searches = usize::try_from(config.max_searches).unwrap_or(Semaphore::MAX_PERMITS);
+        let (own, openapi) = routes(Arc::new(ReadSide {
+            readings: Readings::new(cache.clone(), loads, watchers, wait),
+            cache,
+            searches: Semaphore::new(searches),
+            clock,
+        }));
+        let router = http::application(own, openapi, health, &config.service);
+        Ok(Self {
+            config,
+            consumer,
+            handler,
+            router,
+        })
+    }
+
+    /// Consumes and serves until the soft signal, then finishes what is in hand.
+    pub async fn run_until_stopped(self, listener: TcpListener, shutdown: &Shutdown) {
+        let (consumer, stop) = (self.consumer, shutdown.soft().clone());
+        shutdown.spawn(async move { consumer.run(self.handler, stop).await });
+        http::serve(listener, self.router, &self.config.service, shutdown).await;
+    }
+}

@@ -1,0 +1,120 @@
+#!lua name=LIBRARY
+
+-- The version guard of the availability cache. One rule throughout: a lower version never replaces
+-- a higher one, and what has left a territory leaves its version there (a tombstone).
+--
+-- Every value of a windows hash begins with one byte of format (0: tombstone) and eight bytes of
+-- version, big-endian. Versions stay below 2^53, so that Lua's doubles hold them exactly.
+
+-- Seconds between a registration and the write that it allows. Tombstones live far longer, so a
+-- writer that was stopped in between cannot bring back what has left meanwhile.
+local LEASE = 600
+
+local function version_of(value)
+  return (struct.unpack('>I8', value, 2))
+end
+
+local function is_tombstone(value)
+  return string.byte(value, 1) == 0
+end
+
+local function now()
+  return tonumber(redis.call('TIME')[1])
+end
+
+-- keys: home. args: version, territory, '1' to make the home if it is missing, then territories
+-- that are known to hold the contractor.
+-- Answers {'missing'}, {'stale', version, territory} or {'registered', time, other territories...}.
+redis.register_function('LIBRARY_register', function(keys, args)
+  local home = redis.call('HMGET', keys[1], 'v', 'c')
+  if not home[1] and args[3] ~= '1' then
+    return {'missing'}
+  end
+  local version, known = tonumber(args[1]), tonumber(home[1] or '0')
+  if version < known then
+    return {'stale', home[1], home[2]}
+  end
+  redis.call('HSET', keys[1], 'v', args[1], 'c', args[2], 't:' .. args[2], '1')
+  for i = 4, #args do
+    redis.call('HSET', keys[1], 't:' .. args[i], '1')
+  end
+  local answer = {'registered', tostring(now())}
+  for _, field in ipairs(redis.call('HKEYS', keys[1])) do
+    if string.sub(field, 1, 2) == 't:' and field ~= 't:' .. args[2] then
+      answer[#answer + 1] = string.sub(field, 3)
+    end
+  end
+  return answer
+end)
+
+-- keys: windows, schedules of one territory. args: id, version, time of the registration, first day
+-- of the horizon, windows entry, schedule.
+-- Answers {'written'}, {'same'}, {'stale'} or {'late'}.
+redis.register_function('LIBRARY_put', function(keys, args)
+  if now() - tonumber(args[3]) > LEASE then
+    return {'late'}
+  end
+  local held = redis.call('HGET', keys[1], args[1])
+  if held then
+    local version, known = tonumber(args[2]), version_of(held)
+    if known > version then
+      return {'stale'}
+    end
+    if known == version then
+      if is_tombstone(held) then
+        return {'stale'}
+      end
+      -- The same version is written again only to roll its horizon forward.
+      if (struct.unpack('>I4', held, 10)) >= tonumber(args[4]) then
+        return {'same'}
+      end
+    end
+  end
+  redis.call('HSET', keys[1], args[1], args[5])
+  redis.call('HSET', keys[2], args[1], args[6])
+  return {'written'}
+end)
+
+-- keys: windows, schedules of a territory that the contractor has left. args: id, version.
+-- Answers 'removed', or 'newer' if a higher version has come there.
+redis.register_function('LIBRARY_remove', function(keys, args)
+  local held = redis.call('HGET', keys[1], args[1])
+  if held and version_of(held) >= tonumber(args[2]) then
+    return is_tombstone(held) and 'removed' or 'newer'
+  end
+  local tombstone = string.char(0) .. struct.pack('>I8', tonumber(args[2])) .. struct.pack('>I4', now())
+  redis.call('HSET', keys[1], args[1], tombstone)
+  redis.call('HDEL', keys[2], args[1])
+  return 'removed'
+end)
+
+-- keys: home. args: version, territory, then territories that hold the contractor no longer.
+-- Answers {'settled'}, {'missing'} or {'superseded', version, territory}.
+redis.register_function('LIBRARY_settle', function(keys, args)
+  local home = redis.call('HMGET', keys[1], 'v', 'c')
+  if not home[1] then
+    return {'missing'}
+  end
+  if tonumber(home[1]) < tonumber(args[1]) then
+    return {'missing'}
+  end
+  if home[1] ~= args[1] or home[2] ~= args[2] then
+    return {'superseded', home[1], home[2]}
+  end
+  for i = 3, #args do
+    redis.call('HDEL', keys[1], 't:' .. args[i])
+  end
+  return {'settled'}
+end)
+
+-- keys: windows. args: seconds since the epoch, then ids: tombstones older than that are dropped.
+redis.register_function('LIBRARY_purge', function(keys, args)
+  local dropped = 0
+  for i = 2, #args do
+    local held = redis.call('HGET', keys[1], args[i])
+    if held and is_tombstone(held) and (struct.unpack('>I4', held, 10)) < tonumber(args[1]) then
+      dropped = dropped + redis.call('HDEL', keys[1], args[i])
+    end
+  end
+  return dropped
+end)

@@ -1,0 +1,215 @@
+//! The availability cache in Redis: its keys, and the only ways to read and write it.
+//!
+//! | key | kind | what |
+//! |---|---|---|
+//! | `rw:windows:{territory}` | hash | contractor id → packed windows ([`entry`]) or a tombstone |
+//! | `rw:schedules:{territory}` | hash | contractor id → the schedule as JSON, of the same version |
+//! | `rw:home:{id}` | hash | `v` highest version, `c` its territory, `t:<territory>` wherever it may be stored |
+//! | `rw:territories` | set | territories that were ever written |
+//!
+//! The braces are Redis Cluster hash tags: both hashes of a territory lie in one slot, so one
+//! function updates them together. Nothing expires, and nothing is written but by the functions in
+//! `functions.lua`, which let no lower version in.
+
+pub mod entry;
+mod guard;
+
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{FromRedisValue, Pipeline};
+use shared_events::Schedule;
+use uuid::Uuid;
+
+pub use entry::{Entry, Held};
+pub use guard::{Claim, Put, Registration, Settlement, Write};
+
+/// The largest version that the guard compares exactly, 2^53 - 1.
+pub const MAX_VERSION: i64 = (1 << 53) - 1;
+
+/// Tombstones older than this may be dropped: far longer than a write can lag behind its
+/// registration (see `functions.lua`).
+pub const TOMBSTONE_SECONDS: i64 = 24 * 60 * 60;
+
+/// Redis did not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("Redis: {0}")]
+pub struct CacheError(#[from] redis::RedisError);
+
+/// How to reach Redis.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Redis")]
+pub struct CacheSettings {
+    /// Redis: `redis://user:password@host:port/database`, or `rediss://…`
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, default_value = "redis://127.0.0.1:6379/0", value_parser = parse_url)]
+    pub redis_url: redis::ConnectionInfo,
+
+    /// Milliseconds to wait for a connection to Redis
+    #[arg(long, env = "REDIS_CONNECT_TIMEOUT_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub redis_connect_timeout_ms: u64,
+
+    /// Milliseconds to wait for an answer of Redis
+    #[arg(long, env = "REDIS_RESPONSE_TIMEOUT_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub redis_response_timeout_ms: u64,
+}
+
+fn parse_url(text: &str) -> Result<redis::ConnectionInfo, String> {
+    use redis::IntoConnectionInfo;
+    // The text may hold a password, so the error does not repeat it.
+    text.into_connection_info()
+        .map_err(|_| "not a Redis URL, such as redis://user:password@host:6379/0".to_owned())
+}
+
+/// A contractor's availability as found in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The territory that the contractor belongs to at that version.
+    pub territory: String,
+    /// The entry.
+    pub entry: Entry,
+}
+
+/// A contractor's value in a territory, as scanned.
+pub type Scanned = (Uuid, Held);
+
+/// One multiplexed connection to Redis, built anew by itself when it breaks. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    connection: ConnectionManager,
+    functions: std::sync::Arc<guard::Functions>,
+}
+
+impl Cache {
+    /// A cache that connects when it is first used. Needs a tokio runtime.
+    pub fn new(settings: &CacheSettings) -> Result<Self, CacheError> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(Duration::from_millis(
+                settings.redis_connect_timeout_ms,
+            )))
+            .set_response_timeout(Some(Duration::from_millis(
+                settings.redis_response_timeout_ms,
+            )))
+            // Whoever needs Redis waits with a back-off of its own.
+            .set_number_of_retries(0)
+            .set_pipeline_buffer_size(1_024);
+        let client = redis::Client::open(settings.redis_url.clone())?;
+        Ok(Self {
+            connection: ConnectionManager::new_lazy_with_config(client, config)?,
+            functions: std::sync::Arc::new(guard::Functions::new()),
+        })
+    }
+
+    /// Whether Redis answers.
+    pub async fn ping(&self) -> Result<(), CacheError> {
+        let mut connection = self.connection.clone();
+        redis::cmd("PING")
+            .query_async::<String>(&mut connection)
+            .await?;
+        Ok(())
+    }
+
+    /// The newest entry of a contractor; none if nothing readable is there.
+    pub async fn find(&self, id: Uuid) -> Result<Option<Found>, CacheError> {
+        let fields: Vec<String> = self
+            .run(redis::pipe().hkeys(home_key(id)))
+            .await
+            .map(first)?;
+        let territories: Vec<&str> = fields.iter().filter_map(|f| f.strip_prefix("t:")).collect();
+        if territories.is_empty() {
+            return Ok(None);
+        }
+        let mut pipe = redis::pipe();
+        for territory in &territories {
+            pipe.hget(windows_key(territory), id.to_string());
+        }
+        let values: Vec<Option<Vec<u8>>> = self.run(&pipe).await?;
+        let newest = territories
+            .into_iter()
+            .zip(values)
+            .filter_map(|(territory, value)| match Held::decode(&value?) {
+                Ok(Held::Live(entry)) => Some(Found {
+                    territory: territory.to_owned(),
+                    entry: *entry,
+                }),
+                _ => None,
+            })
+            .max_by_key(|found| found.entry.version);
+        Ok(newest)
+    }
+
+    /// The schedules of some contractors of a territory, in their order.
+    pub async fn schedules(
+        &self,
+        territory: &str,
+        ids: &[Uuid],
+    ) -> Result<Vec<Option<Schedule>>, CacheError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(schedules_key(territory)).arg(ids);
+        let values: Vec<Vec<Option<Vec<u8>>>> = self.run(&pipe).await?;
+        let parse = |json: Option<Vec<u8>>| serde_json::from_slice(&json?).ok();
+        Ok(values.into_iter().flatten().map(parse).collect())
+    }
+
+    /// All territories that were ever written, sorted.
+    pub async fn territories(&self) -> Result<Vec<String>, CacheError> {
+        let mut found: Vec<String> = self
+            .run(redis::pipe().smembers(TERRITORIES))
+            .await
+            .map(first)?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// All values of some territories, in one round trip. Values that cannot be read are left out.
+    pub async fn scan(&self, territories: &[String]) -> Result<Vec<Vec<Scanned>>, CacheError> {
+        if territories.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for territory in territories {
+            pipe.hgetall(windows_key(territory));
+        }
+        let hashes: Vec<Vec<(String, Vec<u8>)>> = self.run(&pipe).await?;
+        let scanned = |(id, value): (String, Vec<u8>)| {
+            Some((Uuid::try_parse(&id).ok()?, Held::decode(&value).ok()?))
+        };
+        Ok(hashes
+            .into_iter()
+            .map(|hash| hash.into_iter().filter_map(scanned).collect())
+            .collect())
+    }
+
+    /// Runs a pipeline; loads the functions first if Redis has lost them.
+    async fn run<T: FromRedisValue>(&self, pipe: &Pipeline) -> Result<T, CacheError> {
+        let mut connection = self.connection.clone();
+        match pipe.query_async(&mut connection).await {
+            Err(error) if guard::is_function_missing(&error) => {
+                self.functions.load(&mut connection).await?;
+                Ok(pipe.query_async(&mut connection).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+}
+
+const TERRITORIES: &str = "rw:territories";
+
+fn home_key(id: Uuid) -> String {
+    format!("rw:home:{{{id}}}")
+}
+
+fn windows_key(territory: &str) -> String {
+    format!("rw:windows:{{{territory}}}")
+}
+
+fn schedules_key(territory: &str) -> String {
+    format!("rw:schedules:{{{territory}}}")
+}
+
+fn first<T: Default>(answers: Vec<T>) -> T {
+    answers.into_iter().next().unwrap_or_default()
+}

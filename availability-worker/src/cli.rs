@@ -1,0 +1,162 @@
+//! The command line: the service, and what can be asked without it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use shared_events::Schedule;
+use shared_events::service::{self, Clock};
+
+use crate::app::Application;
+use crate::calculate::{self, CalculateSettings, ScheduleDocument};
+use crate::config::Config;
+use crate::engine;
+
+/// Bytes of a schedule that `explain` reads.
+const MAX_SCHEDULE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The read side of availability: consumes schedule changes, recalculates, caches and answers.
+///
+/// Without a command it serves.
+#[derive(Parser)]
+#[command(name = "availability-worker", version, subcommand_negates_reqs = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answers availability queries without any server: NDJSON on standard input to NDJSON on standard output
+    Calculate(CalculateSettings),
+    /// Says in words why a contractor is or is not free at an instant
+    Explain(ExplainSettings),
+    /// Prints the OpenAPI description of the HTTP side
+    Openapi,
+}
+
+#[derive(Args)]
+struct ExplainSettings {
+    /// A file with the schedule as JSON, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    schedule: String,
+
+    /// The instant, RFC 3339
+    #[arg(long, value_name = "INSTANT")]
+    at: DateTime<Utc>,
+
+    /// What counts as now, RFC 3339; the machine's clock without it
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<DateTime<Utc>>,
+}
+
+/// Runs what the command line asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    // The settings stand beside the commands, which do not need them.
+    let matches = Config::augment_args(Cli::command()).try_get_matches();
+    let parsed = matches.and_then(|matches| {
+        let command = Cli::from_arg_matches(&matches)?.command;
+        match command {
+            Some(command) => Ok((Some(command), None)),
+            None => Ok((None, Some(Config::from_arg_matches(&matches)?))),
+        }
+    });
+    match parsed {
+        Ok((Some(command), _)) => obey(command),
+        Ok((None, Some(config))) => serve(config),
+        Ok((None, None)) => ExitCode::FAILURE,
+        Err(error) => refuse(&error),
+    }
+}
+
+/// Help goes to standard output; a bad setting is one line on standard error and exit code 2.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    ) {
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let rendered = error.render().to_string();
+    let first: Vec<&str> = rendered
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    eprintln!(
+        "availability-worker: {}",
+        first.join(" ").trim_start_matches("error: ")
+    );
+    ExitCode::from(2)
+}
+
+fn serve(config: Config) -> ExitCode {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error)),
+    };
+    let settings = config.service.clone();
+    runtime.block_on(service::run(
+        "availability-worker",
+        &settings,
+        |shutdown| async move {
+            let addr = config.bind_addr;
+            let application = Application::build(config, Clock::system(), &shutdown)?;
+            let listener = service::http::bind(addr).await?;
+            application.run_until_stopped(listener, &shutdown).await;
+            Ok(())
+        },
+    ))
+}
+
+fn obey(command: Command) -> ExitCode {
+    let done = match command {
+        Command::Calculate(settings) => {
+            calculate::run(&settings, io::stdin().lock(), io::stdout().lock()).map_err(Into::into)
+        }
+        Command::Explain(settings) => explain(&settings),
+        Command::Openapi => openapi(),
+    };
+    done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("availability-worker: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn explain(settings: &ExplainSettings) -> anyhow::Result<()> {
+    let name = &settings.schedule;
+    let mut json = Vec::new();
+    let input: Box<dyn Read> = if name == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(name).with_context(|| format!("cannot open {name}"))?)
+    };
+    input
+        .take(MAX_SCHEDULE_BYTES)
+        .read_to_end(&mut json)
+        .with_context(|| format!("cannot read {name}"))?;
+    let document: ScheduleDocument =
+        serde_json::from_slice(&json).with_context(|| format!("{name} holds no schedule"))?;
+    let schedule = Schedule::from(document);
+    let now = settings.now.unwrap_or_else(|| Clock::system().now());
+    print!("{}", engine::explain(&schedule, settings.at, now)?);
+    Ok(())
+}
+
+fn openapi() -> anyhow::Result<()> {
+    println!("{}", openapi_json()?);
+    Ok(())
+}
+
+/// The OpenAPI description as `openapi.json` holds it.
+pub fn openapi_json() -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(&crate::http::openapi())?)
+}

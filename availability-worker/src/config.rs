@@ -1,0 +1,74 @@
+//! The settings of the service.
+
+use std::net::SocketAddr;
+
+use shared_events::amqp::AmqpSettings;
+use shared_events::amqp::consumer::Limits;
+use shared_events::service::ServiceSettings;
+
+use crate::cache::CacheSettings;
+use crate::source::SourceSettings;
+
+/// All settings; each is a flag and an environment variable.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Where HTTP is served; port 0 takes a free one, which the log tells
+    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:8081")]
+    pub bind_addr: SocketAddr,
+
+    /// Days that are calculated ahead, from the start of the current UTC day
+    #[arg(long, env = "HORIZON_DAYS", default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=366))]
+    pub horizon_days: u16,
+
+    /// How many unsettled events the broker hands out
+    #[arg(long, env = "PREFETCH", default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    pub prefetch: u16,
+
+    /// How many events are handled at once, at most
+    #[arg(long, env = "BATCH", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    pub batch: u16,
+
+    /// How many batches are in hand at once, at most
+    #[arg(long, env = "CONCURRENCY", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub concurrency: u16,
+
+    /// Milliseconds that a request waits for its `minVersion` before it is answered 503
+    #[arg(long, env = "MIN_VERSION_WAIT_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(0..=30_000))]
+    pub min_version_wait_ms: u64,
+
+    /// How many contractors are loaded into the cache at once because someone asks; over it 503
+    #[arg(long, env = "MAX_LOADS", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_loads: u32,
+
+    /// How many searches run at once; over it 503
+    #[arg(long, env = "MAX_SEARCHES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max_searches: u32,
+
+    /// Redis.
+    #[command(flatten)]
+    pub cache: CacheSettings,
+
+    /// schedule-service.
+    #[command(flatten)]
+    pub source: SourceSettings,
+
+    /// RabbitMQ.
+    #[command(flatten, next_help_heading = "RabbitMQ")]
+    pub amqp: AmqpSettings,
+
+    /// What all services have.
+    #[command(flatten)]
+    pub service: ServiceSettings,
+}
+
+impl Config {
+    /// The bounds of the consumer.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            prefetch: self.prefetch,
+            batch: usize::from(self.batch),
+            concurrency: usize::from(self.concurrency),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The read side's routes.
+
+mod contractor;
+mod explanation;
+mod parameters;
+mod search;
+mod tagged;
+
+use std::sync::Arc;
+
+use axum::Router;
+use shared_events::service::{Clock, Problem};
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::cache::Cache;
+use crate::loads::LoadError;
+use crate::readings::{ReadError, Readings};
+
+/// What the routes need.
+#[derive(Debug)]
+pub struct ReadSide {
+    /// Single contractors.
+    pub readings: Readings,
+    /// The cache, for searches.
+    pub cache: Cache,
+    /// Bounds the searches that run at once.
+    pub searches: Semaphore,
+    /// Now.
+    pub clock: Clock,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rosterwire availability",
+        description = "The read side of availability: when contractors can take work. Instants are RFC 3339; ranges are half-open and in whole minutes."
+    ),
+    tags((name = "availability"))
+)]
+struct Description;
+
+/// The routes, and their description.
+pub fn routes(read_side: Arc<ReadSide>) -> (Router, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(search::search))
+        .routes(routes!(contractor::read))
+        .routes(routes!(explanation::explain))
+        .with_state(read_side)
+        .split_for_parts()
+}
+
+/// The description alone, as `openapi.json` holds it.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::<Arc<ReadSide>>::with_openapi(Description::openapi())
+        .routes(routes!(search::search))
+        .routes(routes!(contractor::read))
+        .routes(routes!(explanation::explain))
+        .into_openapi()
+}
+
+/// How long a client is told to wait before it tries again, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+fn problem_of(error: &ReadError) -> Problem {
+    match error {
+        ReadError::Load(LoadError::Unknown(_)) => Problem::not_found(error.to_string()),
+        ReadError::Load(LoadError::Unavailable(_)) => {
+            Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS)
+        }
+        ReadError::NotYet { held, .. } => {
+            Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS).extension("version", *held)
+        }
+        ReadError::Unusable(reason) => {
+            tracing::error!(reason, "a cached entry cannot be used");
+            Problem::internal()
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The source of truth: schedules as schedule-service has them.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use shared_events::Schedule;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+/// How to reach schedule-service.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "schedule-service")]
+pub struct SourceSettings {
+    /// schedule-service, which is asked for schedules that the cache does not have
+    #[arg(long, env = "SCHEDULE_SERVICE_URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
+    pub schedule_service_url: reqwest::Url,
+
+    /// Milliseconds to wait for an answer of schedule-service
+    #[arg(long, env = "SCHEDULE_SERVICE_TIMEOUT_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    pub schedule_service_timeout_ms: u64,
+
+    /// How many requests to schedule-service are under way at once
+    #[arg(long, env = "SCHEDULE_SERVICE_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub schedule_service_concurrency: u32,
+
+    /// Bytes of a schedule document that are accepted
+    #[arg(long, env = "SCHEDULE_MAX_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
+    pub schedule_max_bytes: u32,
+}
+
+fn parse_url(text: &str) -> Result<reqwest::Url, String> {
+    match text.parse::<reqwest::Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("not an HTTP URL, such as http://host:8080".to_owned()),
+    }
+}
+
+/// schedule-service gave no schedule, and did not say that there is none.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// It could not be reached, or broke off, or took too long.
+    #[error("schedule-service does not answer: {0}")]
+    Unreachable(String),
+    /// It answered something else.
+    #[error("schedule-service answered {0}")]
+    Unexpected(String),
+}
+
+/// Reads schedules over HTTP.
+#[derive(Debug)]
+pub struct ScheduleSource {
+    client: reqwest::Client,
+    base: String,
+    permits: Semaphore,
+    timeout: Duration,
+    max_bytes: usize,
+}
+
+impl ScheduleSource {
+    /// A source that connects when it is first used.
+    pub fn new(settings: &SourceSettings) -> anyhow::Result<Self> {
+        let timeout = Duration::from_millis(settings.schedule_service_timeout_ms);
+        Ok(Self {
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(timeout)
+                .build()?,
+            base: settings
+                .schedule_service_url
+                .as_str()
+                .trim_end_matches('/')
+                .to_owned(),
+            permits: Semaphore::new(
+                usize::try_from(settings.schedule_service_concurrency).unwrap_or(1),
+            ),
+            timeout,
+            max_bytes: usize::try_from(settings.schedule_max_bytes).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// The schedule of a contractor; none if schedule-service knows no such contractor.
+    pub async fn schedule(&self, id: Uuid) -> Result<Option<Schedule>, SourceError> {
+        let asked = async {
+            let _permit = self.permits.acquire().await;
+            self.ask(id).await
+        };
+        // The wait for a permit counts too.
+        tokio::time::timeout(self.timeout, asked)
+            .await
+            .unwrap_or_else(|_| {
+                Err(SourceError::Unreachable(format!(
+                    "nothing within {:?}",
+                    self.timeout
+                )))
+            })
+    }
+
+    async fn ask(&self, id: Uuid) -> Result<Option<Schedule>, SourceError> {
+        let unreachable =
+            |error: reqwest::Error| SourceError::Unreachable(error.without_url().to_string());
+        let url = format!("{}/v1/contractors/{id}/schedule", self.base);
+        let answer = self.client.get(url).send().await.map_err(unreachable)?;
+        let status = answer.status();
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if status != reqwest::StatusCode::OK {
+            return Err(SourceError::Unexpected(format!("status {status}")));
+        }
+        let mut body = Vec::new();
+        let mut chunks = answer.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            body.extend_from_slice(&chunk.map_err(unreachable)?);
+            if body.len() > self.max_bytes {
+                return Err(SourceError::Unexpected(format!(
+                    "more than {} bytes",
+                    self.max_bytes
+                )));
+            }
+        }
+        let schedule: Schedule = serde_json::from_slice(&body)
+            .map_err(|error| SourceError::Unexpected(format!("no schedule: {error}")))?;
+        if schedule.contractor_id == id {
+            Ok(Some(schedule))
+        } else {
+            Err(SourceError::Unexpected(
+                "another contractor's schedule".to_owned(),
+            ))
+        }
+    }
+}
