@@ -1,13 +1,13 @@
 //! Points at which a test may end the process, to see what a crash there leaves behind.
 
-/// Aborts the process if `ROSTERWIRE_FAILPOINT` names this point. Compiled to nothing without the
-/// cargo feature `failpoints`.
+/// Aborts the process if `ROSTERWIRE_FAILPOINT` names this point. A debug build can always be told
+/// so; a release build only with the cargo feature `failpoints`, and without it this is nothing.
 pub fn reached(point: &str) {
-    #[cfg(feature = "failpoints")]
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
     if std::env::var("ROSTERWIRE_FAILPOINT").is_ok_and(|named| named == point) {
         tracing::error!(point, "failpoint: aborting");
         std::process::abort();
     }
-    #[cfg(not(feature = "failpoints"))]
+    #[cfg(not(any(debug_assertions, feature = "failpoints")))]
     let _ = point;
 }

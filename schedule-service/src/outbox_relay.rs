@@ -337,14 +337,14 @@ impl OutboxRelay {
     }
 }
 
-/// With the feature `failpoints`, kills the process here when `ROSTERWIRE_FAILPOINT` names this
-/// point: how a test puts a crash between two steps.
+/// Kills the process here when `ROSTERWIRE_FAILPOINT` names this point: how a test puts a crash
+/// between two steps. A debug build always can; a release build only with the feature `failpoints`.
 fn fail_here(point: &str) {
-    #[cfg(feature = "failpoints")]
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
     if std::env::var("ROSTERWIRE_FAILPOINT").is_ok_and(|named| named == point) {
         tracing::error!(point, "ending at a failpoint");
         std::process::abort();
     }
-    #[cfg(not(feature = "failpoints"))]
+    #[cfg(not(any(debug_assertions, feature = "failpoints")))]
     let _ = point;
 }
