@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
+use shared_events::event::Field;
 use shared_events::schedule::{Job, Schedule};
 use shared_events::service::Problem;
 use sqlx::{Connection, PgConnection};
@@ -50,7 +51,7 @@ pub(super) enum Target {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// It is refused.
-    Problem(Box<Problem>),
+    Problem(Problem),
     /// A job overlaps another: these are the contractor and the jobs that were to be booked.
     Overlap(Uuid, Vec<Job>),
     /// The database.
@@ -59,7 +60,7 @@ pub(super) enum Failure {
 
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
-        Self::Problem(Box::new(problem))
+        Self::Problem(problem)
     }
 }
 
@@ -128,7 +129,7 @@ pub(super) async fn settle(
     failure: Failure,
 ) -> Result<Option<Problem>, Problem> {
     match failure {
-        Failure::Problem(problem) => Ok(Some(*problem)),
+        Failure::Problem(problem) => Ok(Some(problem)),
         Failure::Store(StoreError::Stale | StoreError::KeyTaken) => Ok(None),
         Failure::Store(error) => Err(from_store(error)),
         Failure::Overlap(contractor_id, jobs) => {
@@ -229,7 +230,7 @@ pub(super) fn upcoming_since(now: DateTime<Utc>) -> DateTime<Utc> {
 /// Counts a committed change and writes it into the log.
 pub(super) fn observe(change: &Change) {
     for field in &change.data.updated_fields {
-        counter!("schedule_changes_total", "field" => format!("{field:?}")).increment(1);
+        counter!("schedule_changes_total", "field" => field_name(*field)).increment(1);
     }
     tracing::debug!(
         contractor_id = %change.data.contractor_id,
@@ -237,4 +238,20 @@ pub(super) fn observe(change: &Change) {
         fields = ?change.data.updated_fields,
         "schedule changed"
     );
+}
+
+/// The name of a field as it is on the wire.
+const fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::BookingRules => "bookingRules",
+        Field::DateOverrides => "dateOverrides",
+        Field::Jobs => "jobs",
+        Field::Name => "name",
+        Field::Skills => "skills",
+        Field::Status => "status",
+        Field::Territory => "territory",
+        Field::TimeOff => "timeOff",
+        Field::TimeZone => "timeZone",
+        Field::WorkingHours => "workingHours",
+    }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use shared_events::schedule::LocalTime;
 
+use super::json::pointer_to;
 use crate::domain::FieldErrors;
 use crate::domain::limits::{MAX_BUFFER_MINUTES, MAX_SLUG_CHARS, MAX_TEXT_CHARS, YEARS};
 
@@ -31,14 +32,34 @@ pub(super) fn slug(errors: &mut FieldErrors, pointer: &str, slug: &str) {
     });
 }
 
+/// An interval: its end is after its start, by at most `most` minutes, which `limit` says in words.
+pub(super) fn interval(
+    errors: &mut FieldErrors,
+    base: &str,
+    (start, end): (&str, &str),
+    (most, limit): (i64, &str),
+) -> (DateTime<Utc>, DateTime<Utc>) {
+    let end_pointer = pointer_to(base, "end");
+    let start = instant(errors, &pointer_to(base, "start"), start);
+    let end = instant(errors, &end_pointer, end);
+    // What could not be read has been told already.
+    if let (Some(start), Some(end)) = (start, end) {
+        let minutes = (end - start).num_minutes();
+        errors.require((1..=most).contains(&minutes), &end_pointer, || {
+            format!("must be after start, by at most {limit}")
+        });
+    }
+    (start.unwrap_or_default(), end.unwrap_or_default())
+}
+
 /// An instant: RFC 3339 with any offset, a whole minute, in the years 2000 to 2100.
-pub(super) fn instant(errors: &mut FieldErrors, pointer: &str, text: &str) -> DateTime<Utc> {
+fn instant(errors: &mut FieldErrors, pointer: &str, text: &str) -> Option<DateTime<Utc>> {
     let Ok(instant) = DateTime::parse_from_rfc3339(text) else {
         errors.add(
             pointer,
             "must be an RFC 3339 instant with its offset: 2026-12-01T09:00:00Z",
         );
-        return DateTime::UNIX_EPOCH;
+        return None;
     };
     let instant = instant.to_utc();
     let whole = instant.timestamp() % 60 == 0 && instant.timestamp_subsec_nanos() == 0;
@@ -46,7 +67,7 @@ pub(super) fn instant(errors: &mut FieldErrors, pointer: &str, text: &str) -> Da
     errors.require(YEARS.contains(&instant.year()), pointer, || {
         format!("must lie in the years {} to {}", YEARS.start(), YEARS.end())
     });
-    instant
+    Some(instant)
 }
 
 /// A calendar day, `YYYY-MM-DD` and nothing else, in the years 2000 to 2100.
@@ -127,11 +148,11 @@ mod tests {
         let read = |text: &str| {
             let mut errors = FieldErrors::default();
             let instant = instant(&mut errors, "/start", text);
-            errors.into_result(instant)
+            errors.into_result(()).ok().and(instant)
         };
         let nine = DateTime::from_timestamp(1_796_115_600, 0);
-        assert_eq!(read("2026-12-01T09:00:00Z").ok(), nine);
-        assert_eq!(read("2026-12-01T14:45:00.000+05:45").ok(), nine);
+        assert_eq!(read("2026-12-01T09:00:00Z"), nine);
+        assert_eq!(read("2026-12-01T14:45:00.000+05:45"), nine);
         for bad in [
             "2026-12-01T09:00:01Z",
             "2026-12-01T09:00:00.5Z",
@@ -142,7 +163,7 @@ mod tests {
             "2101-01-01T00:00:00Z",
             "soon",
         ] {
-            assert!(read(bad).is_err(), "{bad}");
+            assert!(read(bad).is_none(), "{bad}");
         }
     }
 

@@ -43,15 +43,8 @@ impl JobBody {
 
     pub(super) fn check(self, errors: &mut FieldErrors, base: &str) -> JobTerms {
         bounds::text(errors, &pointer_to(base, "title"), &self.title);
-        let start = bounds::instant(errors, &pointer_to(base, "start"), &self.start);
-        let end_pointer = pointer_to(base, "end");
-        let end = bounds::instant(errors, &end_pointer, &self.end);
-        let minutes = (end - start).num_minutes();
-        errors.require(
-            (1..=MAX_JOB_MINUTES).contains(&minutes),
-            &end_pointer,
-            || "must be after start, by at most 31 days".to_owned(),
-        );
+        let given = (self.start.as_str(), self.end.as_str());
+        let (start, end) = bounds::interval(errors, base, given, (MAX_JOB_MINUTES, "31 days"));
         for (name, minutes) in [
             ("bufferBeforeMinutes", self.buffer_before_minutes),
             ("bufferAfterMinutes", self.buffer_after_minutes),

@@ -336,7 +336,7 @@ mod tests {
                 "/inner/0/kind",
             ),
             (r#"{"inner": [["onLeave", 1]]}"#, "/inner/0"),
-            (r#"[[], 1]"#, ""),
+            ("[[], 1]", ""),
             (r#""text""#, ""),
         ] {
             assert_eq!(pointer_of(body), pointer, "{body}");

@@ -283,7 +283,7 @@ mod tests {
         SchedulePatch::parse(patch)?.apply(&profile())
     }
 
-    fn pointer(patch: Value) -> String {
+    fn pointer(patch: &Value) -> String {
         let errors = patched(patch.clone()).expect_err(&patch.to_string());
         errors
             .iter()
@@ -309,18 +309,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_removed_or_is_not_there_is_refused() {
-        assert_eq!(pointer(json!({"name": null})), "/name");
-        assert_eq!(pointer(json!({"timeZone": null})), "/timeZone");
+        assert_eq!(pointer(&json!({"name": null})), "/name");
+        assert_eq!(pointer(&json!({"timeZone": null})), "/timeZone");
         assert_eq!(
-            pointer(json!({"jobs": null, "version": 3})),
+            pointer(&json!({"jobs": null, "version": 3})),
             "/jobs /version"
         );
         assert_eq!(
-            pointer(json!({"bookingRules": {"foo": null}})),
+            pointer(&json!({"bookingRules": {"foo": null}})),
             "/bookingRules/foo"
         );
-        assert_eq!(pointer(json!({"bookingRules": 3})), "/bookingRules");
-        assert_eq!(pointer(json!([])), "");
+        assert_eq!(pointer(&json!({"bookingRules": 3})), "/bookingRules");
+        assert_eq!(pointer(&json!([])), "");
     }
 
     #[test]
@@ -335,6 +335,18 @@ mod tests {
             "bookingRules": {"slotIntervalMinutes": 0, "minNoticeMinutes": 525_601,
                              "bufferBeforeMinutes": 1441},
         });
-        insta::assert_snapshot!(pointer(patch).replace(' ', "\n"), @"");
+        let expected = [
+            "/name",
+            "/territory",
+            "/skills/1",
+            "/timeZone",
+            "/workingHours/0/days",
+            "/workingHours/1/days",
+            "/workingHours/1/start",
+            "/bookingRules/slotIntervalMinutes",
+            "/bookingRules/minNoticeMinutes",
+            "/bookingRules/bufferBeforeMinutes",
+        ];
+        assert_eq!(pointer(&patch), expected.join(" "));
     }
 }

@@ -32,15 +32,9 @@ impl TimeOffBody {
     }
 
     pub(super) fn check(self, errors: &mut FieldErrors, base: &str) -> TimeOffTerms {
-        let start = bounds::instant(errors, &pointer_to(base, "start"), &self.start);
-        let end_pointer = pointer_to(base, "end");
-        let end = bounds::instant(errors, &end_pointer, &self.end);
-        let minutes = (end - start).num_minutes();
-        errors.require(
-            (1..=MAX_TIME_OFF_MINUTES).contains(&minutes),
-            &end_pointer,
-            || "must be after start, by at most five years".to_owned(),
-        );
+        let given = (self.start.as_str(), self.end.as_str());
+        let (start, end) =
+            bounds::interval(errors, base, given, (MAX_TIME_OFF_MINUTES, "five years"));
         if let Some(reason) = &self.reason {
             bounds::text(errors, &pointer_to(base, "reason"), reason);
         }
