@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::Schedule;
 use shared_events::service::{self, Clock};
@@ -83,7 +83,13 @@ fn refuse(error: &clap::Error) -> ExitCode {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    let rendered = error.render().to_string();
+    let mut rendered = error.render().to_string();
+    // An address may hold a password, which must not get into a log.
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && value.contains("://")
+    {
+        rendered = rendered.replace(&format!("value '{value}'"), "value");
+    }
     let first: Vec<&str> = rendered
         .lines()
         .map(str::trim)

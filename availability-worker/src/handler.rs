@@ -296,7 +296,7 @@ mod tests {
             (
                 "rosterwire.schedule.updated.v1",
                 "rosterwire.schedule.updated.v2",
-                "not a ScheduleUpdated event: type is",
+                "expected \"rosterwire.schedule.updated.v1\"",
             ),
             ("{", "[", "not a ScheduleUpdated event"),
         ] {

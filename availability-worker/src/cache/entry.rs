@@ -343,7 +343,8 @@ mod tests {
         #[test]
         fn what_is_packed_unpacks_to_the_same(entry in entry()) {
             let bytes = entry.encode();
-            prop_assert_eq!(&bytes[1..9], entry.version.to_be_bytes().as_slice());
+            let version = entry.version.to_be_bytes();
+            prop_assert_eq!(&bytes[1..9], version.as_slice());
             prop_assert_eq!(Held::decode(&bytes), Ok(Held::Live(Box::new(entry))));
         }
 

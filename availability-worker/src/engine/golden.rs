@@ -79,6 +79,7 @@ fn every_day(windows: &[(&str, &str)]) -> serde_json::Value {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
 fn windows_around_clock_changes_are_those_of_the_table() {
     // zone, daily local windows, range (UTC), free windows as "day hour - day hour" (UTC)
     type Row = (

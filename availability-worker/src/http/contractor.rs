@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +12,7 @@ use shared_events::schedule::rfc3339_millis;
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
+use super::contractor_id::ContractorId;
 use super::parameters::Parameters;
 use super::tagged::tagged;
 use super::{ReadSide, problem_of};
@@ -78,7 +79,7 @@ pub(super) const DEFAULT_RANGE_DAYS: i64 = 7;
 )]
 pub(super) async fn read(
     State(read_side): State<Arc<ReadSide>>,
-    Path(contractor): Path<String>,
+    ContractorId(id): ContractorId,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -91,7 +92,6 @@ pub(super) async fn read(
         "minVersion",
     ];
     let mut parameters = Parameters::read(query.as_deref(), &known);
-    let id = parameters.contractor(&contractor);
     let (from, to) = range(&mut parameters, now);
     let asked = Asked {
         from,

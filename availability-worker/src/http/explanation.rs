@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
+use super::contractor_id::ContractorId;
 use super::parameters::Parameters;
 use super::{ReadSide, problem_of};
 use crate::engine;
@@ -51,12 +52,11 @@ pub(super) struct ExplainedAvailability {
 )]
 pub(super) async fn explain(
     State(read_side): State<Arc<ReadSide>>,
-    Path(contractor): Path<String>,
+    ContractorId(id): ContractorId,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExplainedAvailability>, Problem> {
     let now = read_side.clock.now();
     let mut parameters = Parameters::read(query.as_deref(), &["at"]);
-    let id = parameters.contractor(&contractor);
     let at = parameters.instant("at").unwrap_or(now);
     parameters.finish()?;
     let schedule = read_side

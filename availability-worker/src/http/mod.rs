@@ -1,6 +1,7 @@
 //! The read side's routes.
 
 mod contractor;
+mod contractor_id;
 mod explanation;
 mod parameters;
 mod search;

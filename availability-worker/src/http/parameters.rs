@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 use shared_events::service::{FieldError, Problem};
-use uuid::Uuid;
 
 /// The parameters of one request, and what is wrong with them.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl Parameters {
         parameters
     }
 
-    /// Adds a fault of a parameter or of the path.
+    /// Adds a fault of a parameter.
     pub(super) fn fault(&mut self, name: &str, detail: impl Into<String>) {
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         self.faults.push(FieldError {
@@ -91,14 +90,6 @@ impl Parameters {
     /// Text as it is.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.values.remove(name)
-    }
-
-    /// The id of the path.
-    pub(super) fn contractor(&mut self, text: &str) -> Uuid {
-        Uuid::try_parse(text).unwrap_or_else(|_| {
-            self.fault("contractorId", "is not a UUID");
-            Uuid::nil()
-        })
     }
 
     /// The problem, if anything was wrong.

@@ -1,0 +1,110 @@
+//! What happens when servers and the worker itself go away.
+
+use serde_json::json;
+
+use crate::world::{World, contractor};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_while_redis_is_away() {
+    let world = World::new().await;
+    let before = contractor(1, 1);
+    world.publish(&[&before]).await;
+    world.told_of(&before).await;
+
+    world.bed.redis_process().kill().await.unwrap();
+    let during: Vec<_> = (1..=20).map(|n| contractor(n, 2)).collect();
+    world.publish(&during.iter().collect::<Vec<_>>()).await;
+    world
+        .until("readiness names Redis", async || {
+            let (status, body) = world.get("/health/ready").await;
+            status == 503 && body["checks"]["redis"] != "ok" && body["checks"]["rabbitmq"] == "ok"
+        })
+        .await;
+    world.bed.redis_process().restart().await.unwrap();
+    for schedule in &during {
+        world.told_of(schedule).await;
+        let (_, body) = world
+            .get(&format!("/v1/availability/{}", schedule.contractor_id))
+            .await;
+        assert_eq!(
+            (&body["version"], &body["source"]),
+            (&json!(2), &json!("cache"))
+        );
+    }
+    world
+        .until("it is ready again", async || {
+            world.get("/health/ready").await.0 == 200
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_reads_come_from_the_source_and_without_both_they_are_503() {
+    let world = World::new().await;
+    let schedule = contractor(1, 5);
+    world.truth.knows(&schedule);
+    world.bed.redis_process().kill().await.unwrap();
+    let path = format!("/v1/availability/{}", schedule.contractor_id);
+    let (status, body) = world.get(&path).await;
+    assert_eq!(
+        (status, &body["source"], &body["version"]),
+        (200, &json!("scheduleService"), &json!(5))
+    );
+    world.truth.set_broken(true);
+    for path in [path.as_str(), "/v1/availability?durationMinutes=60"] {
+        let (status, headers, body) = world.get_with(path, &[]).await;
+        assert_eq!(
+            (status, headers["retry-after"].to_str().unwrap()),
+            (503, "1"),
+            "{body}"
+        );
+        assert_eq!(headers["content-type"], "application/problem+json");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_soft_stop_settles_what_is_in_hand() {
+    let world = World::new().await;
+    let schedules: Vec<_> = (1..=50).map(|n| contractor(n, 1)).collect();
+    world.publish(&schedules.iter().collect::<Vec<_>>()).await;
+    world.told(|told| !told.is_empty()).await;
+    world.stop();
+    // Another worker does the rest; between them all is told.
+    let world = world.start_again().await;
+    world
+        .told(|told| {
+            schedules
+                .iter()
+                .all(|s| told.iter().any(|(e, _)| e.contractor_id == s.contractor_id))
+        })
+        .await;
+}
+
+#[cfg(any(debug_assertions, feature = "failpoints"))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_between_the_cache_and_the_stream_is_made_good_by_the_redelivery() {
+    use std::process::Command;
+
+    let world = World::without_worker(&[]).await;
+    let schedule = contractor(1, 1);
+    world.publish(&[&schedule]).await;
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_availability-worker"))
+        .args(["--bind-addr=127.0.0.1:0", "--auth-mode=disabled"])
+        .env("AMQP_URL", world.bed.amqp_url())
+        .env("REDIS_URL", world.bed.redis_url())
+        .env("SCHEDULE_SERVICE_URL", &world.truth.url)
+        .env("ROSTERWIRE_FAILPOINT", "worker.cached")
+        .spawn()
+        .unwrap();
+    let ended = tokio::task::spawn_blocking(move || worker.wait().unwrap())
+        .await
+        .unwrap();
+    assert!(!ended.success(), "{ended}");
+    assert_eq!(
+        world.cached().await.len(),
+        2,
+        "it was cached before the crash"
+    );
+    let world = world.start_worker().await;
+    world.told_of(&schedule).await;
+}

@@ -1,0 +1,12 @@
+//! The worker against real RabbitMQ and Redis servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cli;
+mod events;
+mod faults;
+mod guard;
+mod reads;
+mod search;
+mod truth;
+mod world;

@@ -1,0 +1,76 @@
+//! A stand-in for schedule-service: the one route that the worker calls, as the contract says.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use shared_events::Schedule;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What it knows and how it behaves.
+pub(crate) struct Truth {
+    schedules: Mutex<HashMap<Uuid, Schedule>>,
+    asked: AtomicUsize,
+    broken: AtomicBool,
+    open: watch::Sender<bool>,
+    pub(crate) url: String,
+}
+
+impl Truth {
+    pub(crate) async fn start() -> Arc<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let truth = Arc::new(Self {
+            schedules: Mutex::default(),
+            asked: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+            open: watch::Sender::new(true),
+            url: format!("http://{}", listener.local_addr().unwrap()),
+        });
+        let router = Router::new()
+            .route("/v1/contractors/{id}/schedule", get(answer))
+            .with_state(Arc::clone(&truth));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        truth
+    }
+
+    pub(crate) fn knows(&self, schedule: &Schedule) {
+        self.schedules
+            .lock()
+            .unwrap()
+            .insert(schedule.contractor_id, schedule.clone());
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Answers 500 from now on, or no longer.
+    pub(crate) fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Holds its answers back until it is opened again.
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.send_replace(open);
+    }
+}
+
+async fn answer(State(truth): State<Arc<Truth>>, Path(id): Path<Uuid>) -> Response {
+    truth.asked.fetch_add(1, Ordering::SeqCst);
+    truth.open.subscribe().wait_for(|open| *open).await.unwrap();
+    if truth.broken.load(Ordering::SeqCst) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    match truth.schedules.lock().unwrap().get(&id) {
+        Some(schedule) => Json(schedule).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
