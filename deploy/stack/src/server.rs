@@ -160,6 +160,10 @@ impl Server {
     /// # Errors
     /// When it does not go.
     pub async fn kill(&self) -> Result<()> {
+        if matches!(self.role, Role::RabbitMq(_)) {
+            // A crash right after a declaration shows a fault of the broker, not one of ours.
+            sleep(rabbitmq::SYNCED_AFTER).await;
+        }
         self.process().kill().await
     }
 
