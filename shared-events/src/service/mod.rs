@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod health;
+mod healthcheck;
 pub mod http;
 pub mod metrics;
 mod observe;
@@ -14,6 +15,7 @@ mod telemetry;
 
 pub use clock::Clock;
 pub use health::Health;
+pub use healthcheck::healthcheck;
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use run::run;
 pub use settings::{AuthMode, LogFormat, ServiceSettings};
