@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::amqp::AmqpSettings;
 use shared_events::service::ServiceSettings;
 
+use crate::import::ImportArgs;
 use crate::outbox_relay::OutboxSettings;
 
 /// What the program was asked to do.
@@ -59,6 +60,8 @@ struct Definition {
 /// What the program does besides serving.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Loads contractors with their schedules from a file
+    Import(Box<ImportArgs>),
     /// Prints the OpenAPI description of the HTTP interface
     Openapi,
 }

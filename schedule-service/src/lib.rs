@@ -4,13 +4,14 @@
 //! into values that are known to be acceptable, [`domain`] turns the schedule as it is into the
 //! schedule as it will be and the difference of the two, and [`store`] commits both, with the
 //! event, in one statement guarded by the schedule's version. [`outbox_relay`] publishes what was
-//! committed.
+//! committed. [`import`] goes the same way with a file in the place of requests.
 
 pub mod app;
 pub mod config;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod import;
 pub mod outbox_relay;
 pub mod request;
 pub mod retention;

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 
 use schedule_service::app::Application;
 use schedule_service::config::{Cli, Command};
+use schedule_service::import;
 use shared_events::service::{self, Clock};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match cli {
+        Cli::Run(Command::Import(arguments)) => import::run(*arguments, Clock::system()).await,
         Cli::Run(Command::Openapi) => openapi(),
         Cli::Serve(settings) => {
             let shared = settings.service.clone();

@@ -4,6 +4,7 @@ mod contractors;
 mod days;
 mod events;
 mod idempotency;
+mod import;
 mod jobs;
 mod limits;
 mod openapi;
