@@ -93,11 +93,12 @@ impl PrivateServers {
     /// # Errors
     /// When one does not go.
     pub async fn discard(self) -> Result<()> {
-        tokio::try_join!(
-            self.postgres.kill(),
-            self.rabbitmq.kill(),
-            self.redis.kill()
-        )?;
+        let processes = (
+            self.postgres.process(),
+            self.rabbitmq.process(),
+            self.redis.process(),
+        );
+        tokio::try_join!(processes.0.kill(), processes.1.kill(), processes.2.kill())?;
         Ok(())
     }
 }

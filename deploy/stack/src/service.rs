@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Client, Url};
@@ -176,8 +175,9 @@ pub(crate) struct Http {
 impl Http {
     fn new(url: &str) -> Result<Self> {
         let ready = Url::parse(&format!("{url}/health/ready"))?;
+        // No connection is kept: an idle one would be a client that the service has to drain.
         let client = Client::builder()
-            .timeout(Duration::from_secs(3))
+            .pool_max_idle_per_host(0)
             .no_proxy()
             .build()?;
         Ok(Self { ready, client })

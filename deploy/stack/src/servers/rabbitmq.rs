@@ -247,6 +247,7 @@ fn broker_launch(
         .env("RABBITMQ_CONFIG_FILE", config)
         .env("RABBITMQ_PID_FILE", path("pid"))
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+        .env("RABBITMQ_LOG", "-color")
         // The script then becomes the Erlang machine instead of watching over it, so the process
         // that we hold is the broker itself.
         .env("RABBITMQ_ALLOW_INPUT", "1")

@@ -11,3 +11,4 @@ mod proxy;
 mod servers;
 mod supervise;
 mod testbed;
+mod up;

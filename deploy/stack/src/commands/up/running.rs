@@ -188,7 +188,7 @@ impl Running {
     pub(super) async fn kill(&self) {
         for server in self.groups().into_iter().flatten() {
             // What does not go by SIGKILL does not go by a second one either.
-            let _ = server.kill().await;
+            let _ = server.process().kill().await;
         }
     }
 
@@ -297,6 +297,8 @@ fn settings(
     for (name, value) in backends.env() {
         settings = settings.env(name, value);
     }
+    // What they write goes to a file.
+    settings = settings.env("NO_COLOR", "1");
     if !std::env::vars().any(|(name, _)| name.starts_with("AUTH_")) {
         settings = settings.env("AUTH_MODE", "disabled");
     }
