@@ -58,7 +58,9 @@ struct ExplainSettings {
 #[must_use]
 pub fn run() -> ExitCode {
     // The settings stand beside the commands, which do not need them.
-    let matches = Config::augment_args(Cli::command()).try_get_matches();
+    let command = Cli::command();
+    let about = command.get_about().cloned().unwrap_or_default();
+    let matches = Config::augment_args(command).about(about).try_get_matches();
     let parsed = matches.and_then(|matches| {
         let command = Cli::from_arg_matches(&matches)?.command;
         match command {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use shared_events::amqp::{Backoff, Delivery, Handler, Message, Outcome, Publisher};
 use shared_events::service::Clock;
@@ -13,6 +14,10 @@ use uuid::Uuid;
 
 use crate::failpoint;
 use crate::recalculation::{Origin, Recalculation, Stored, acceptable};
+
+/// The longest wait between two attempts while Redis or RabbitMQ is away: what waits here is
+/// wanted by people, and one attempt a second harms no server that comes back.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Recalculates what has changed.
 #[derive(Debug)]
@@ -59,7 +64,7 @@ impl ScheduleUpdatedHandler {
                 }
                 Err(error) => self.cache_is_down.begun(&error),
             }
-            tokio::time::sleep(backoff.next_wait()).await;
+            tokio::time::sleep(backoff.next_wait().min(LONGEST_WAIT)).await;
         }
     }
 
@@ -82,7 +87,7 @@ impl ScheduleUpdatedHandler {
                 Err(error) => self.broker_is_down.begun(&error),
             }
             if !messages.is_empty() {
-                tokio::time::sleep(backoff.next_wait()).await;
+                tokio::time::sleep(backoff.next_wait().min(LONGEST_WAIT)).await;
             }
         }
         self.broker_is_down.over();
@@ -149,11 +154,8 @@ impl ScheduleUpdatedHandler {
                 }
             };
             let lag = self.clock.now().signed_duration_since(event.time);
-            metrics::histogram!("schedule_updated_lag_seconds").record(
-                lag.num_microseconds().map_or(0.0, |us| {
-                    f64::from(i32::try_from(us).unwrap_or(i32::MAX)) / 1e6
-                }),
-            );
+            metrics::histogram!("schedule_updated_lag_seconds")
+                .record(lag.to_std().unwrap_or_default().as_secs_f64());
             let schedule = Arc::new(event.data.schedule);
             match of_contractor.get(&schedule.contractor_id) {
                 None => {

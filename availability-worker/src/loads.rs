@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use shared_events::Schedule;
 use uuid::Uuid;
 
 use crate::recalculation::{Calculated, Origin, Recalculation, Stored};
@@ -56,7 +57,10 @@ impl Loads {
 
     /// The contractor as schedule-service has it, put into the cache if that is possible. Joins the
     /// flight that is under way, if there is one.
-    pub async fn load(self: &Arc<Self>, id: Uuid) -> Result<Loaded, LoadError> {
+    ///
+    /// `store` says whether to try the cache: not when it has just failed to answer, since each
+    /// further attempt may take as long again.
+    pub async fn load(self: &Arc<Self>, id: Uuid, store: bool) -> Result<Loaded, LoadError> {
         let flight = {
             let mut flights = self.lock();
             if let Some(flight) = flights.get(&id) {
@@ -70,7 +74,7 @@ impl Loads {
                 // A task of its own: it goes on when the one who asked first goes away.
                 let task = tokio::spawn(async move {
                     let landing = Landing { loads, id };
-                    landing.loads.fly(id).await
+                    landing.loads.fly(id, store).await
                 });
                 let flight: Flight = async move {
                     task.await.unwrap_or_else(|_| {
@@ -88,13 +92,16 @@ impl Loads {
         flight.await
     }
 
-    async fn fly(&self, id: Uuid) -> Result<Loaded, LoadError> {
+    async fn fly(&self, id: Uuid, store: bool) -> Result<Loaded, LoadError> {
         metrics::counter!("availability_loads_total").increment(1);
         let schedule = match self.source.schedule(id).await {
             Ok(Some(schedule)) => Arc::new(schedule),
             Ok(None) => return Err(LoadError::Unknown(id)),
             Err(error) => return Err(LoadError::Unavailable(error.to_string())),
         };
+        if !store {
+            return self.only_calculated(schedule);
+        }
         let stored = self
             .recalculation
             .store(vec![Arc::clone(&schedule)], Origin::SourceOfTruth)
@@ -105,15 +112,19 @@ impl Loads {
                 cached: true,
             }),
             // The cache is ahead, or cannot be written: this schedule is true all the same.
-            _ => match self.recalculation.calculate(schedule) {
-                Ok(calculated) => Ok(Loaded {
-                    calculated: Arc::new(calculated),
-                    cached: false,
-                }),
-                Err(error) => Err(LoadError::Unavailable(format!(
-                    "its schedule cannot be calculated: {error}"
-                ))),
-            },
+            _ => self.only_calculated(schedule),
+        }
+    }
+
+    fn only_calculated(&self, schedule: Arc<Schedule>) -> Result<Loaded, LoadError> {
+        match self.recalculation.calculate(schedule) {
+            Ok(calculated) => Ok(Loaded {
+                calculated: Arc::new(calculated),
+                cached: false,
+            }),
+            Err(error) => Err(LoadError::Unavailable(format!(
+                "its schedule cannot be calculated: {error}"
+            ))),
         }
     }
 

@@ -134,7 +134,7 @@ impl Readings {
     }
 
     async fn view(&self, id: Uuid) -> Result<View, ReadError> {
-        match self.cache.find(id).await {
+        let cache_answers = match self.cache.find(id).await {
             Ok(Some(found)) => {
                 return Ok(View {
                     territory: found.territory,
@@ -143,10 +143,13 @@ impl Readings {
                     source: Source::Cache,
                 });
             }
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "read without the cache"),
-        }
-        let calculated = self.loads.load(id).await?.calculated;
+            Ok(None) => true,
+            Err(error) => {
+                tracing::debug!(%error, "read without the cache");
+                false
+            }
+        };
+        let calculated = self.loads.load(id, cache_answers).await?.calculated;
         Ok(View {
             territory: calculated.schedule.territory.clone(),
             entry: calculated.entry.clone(),
@@ -241,16 +244,20 @@ impl Readings {
     }
 
     async fn stored_schedule(&self, id: Uuid, territory: &str) -> Result<Arc<Schedule>, ReadError> {
-        match self.cache.schedules(territory, &[id]).await {
-            Ok(mut stored) => {
-                if let Some(schedule) = stored.pop().flatten() {
-                    return Ok(Arc::new(schedule));
-                }
-            }
-            Err(error) => tracing::debug!(%error, "read without the cache"),
+        let stored = self.cache.schedules(territory, &[id]).await;
+        let cache_answers = stored.is_ok();
+        if let Some(schedule) = stored.ok().and_then(|mut all| all.pop()).flatten() {
+            return Ok(Arc::new(schedule));
         }
         // It has just moved to another territory, or Redis has gone away.
-        Ok(Arc::clone(&self.loads.load(id).await?.calculated.schedule))
+        Ok(Arc::clone(
+            &self
+                .loads
+                .load(id, cache_answers)
+                .await?
+                .calculated
+                .schedule,
+        ))
     }
 }
 

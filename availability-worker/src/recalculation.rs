@@ -195,33 +195,20 @@ impl Recalculation {
         let missing: Vec<usize> = (0..open.len())
             .filter(|&n| registrations[n] == Registration::Missing)
             .collect();
-        let asked = join_all(missing.iter().map(|&n| {
-            let id = schedules[open[n]].contractor_id;
-            async move {
-                match origin {
-                    Origin::Event => self.source.schedule(id).await,
-                    Origin::SourceOfTruth => Ok(None),
-                }
-            }
-        }))
+        let adopted = join_all(
+            missing
+                .iter()
+                .map(|&n| self.adopt(&schedules[open[n]], origin)),
+        )
         .await;
-        for (n, answer) in missing.into_iter().zip(asked) {
-            let i = open[n];
-            match answer {
-                Ok(Some(truth)) if truth.version > schedules[i].version => match acceptable(&truth)
-                {
-                    Ok(()) => schedules[i] = Arc::new(truth),
-                    Err(error) => {
-                        tracing::warn!(contractor = %truth.contractor_id, %error, "schedule-service holds a schedule that cannot be taken");
-                    }
-                },
-                Ok(_) => {}
-                Err(error) => {
-                    outcomes[i] = Some(Stored::SourceFailed(error));
-                    continue;
+        for (n, adopted) in missing.into_iter().zip(adopted) {
+            match adopted? {
+                Ok((schedule, registration)) => {
+                    schedules[open[n]] = schedule;
+                    registrations[n] = registration;
                 }
+                Err(error) => outcomes[open[n]] = Some(Stored::SourceFailed(error)),
             }
-            registrations[n] = self.cache.register_anew(claim(&schedules[i])).await?;
         }
 
         let mut registered = BTreeMap::new();
@@ -239,6 +226,32 @@ impl Recalculation {
             }
         }
         Ok(registered)
+    }
+
+    /// Takes in a contractor of whom the cache knows nothing: with what the source of truth has, if
+    /// that is newer.
+    async fn adopt(
+        &self,
+        schedule: &Arc<Schedule>,
+        origin: Origin,
+    ) -> Result<Result<(Arc<Schedule>, Registration), SourceError>, CacheError> {
+        let truth = match origin {
+            Origin::Event => self.source.schedule(schedule.contractor_id).await,
+            Origin::SourceOfTruth => Ok(None),
+        };
+        let newest = match truth {
+            Ok(Some(truth)) if truth.version > schedule.version => match acceptable(&truth) {
+                Ok(()) => Arc::new(truth),
+                Err(error) => {
+                    tracing::warn!(contractor = %truth.contractor_id, %error, "schedule-service holds a schedule that cannot be taken");
+                    Arc::clone(schedule)
+                }
+            },
+            Ok(_) => Arc::clone(schedule),
+            Err(error) => return Ok(Err(error)),
+        };
+        let registration = self.cache.register_anew(claim(&newest)).await?;
+        Ok(Ok((newest, registration)))
     }
 
     async fn write(

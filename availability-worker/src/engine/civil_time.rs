@@ -53,6 +53,14 @@ pub fn zone(name: &str) -> Result<Tz, UnknownZone> {
 /// nothing outside the local window counts as inside.
 #[must_use]
 pub fn resolve(zone: Tz, local: i64, edge: Edge) -> Option<Resolved> {
+    let shift = shift_to_known_rules(local);
+    if shift != 0 {
+        let known = resolve(zone, local - shift, edge)?;
+        return Some(Resolved {
+            minute: known.minute + shift,
+            gap: known.gap,
+        });
+    }
     let naive = naive(local)?;
     let (offset, gap) = match zone.offset_from_local_datetime(&naive) {
         MappedLocalTime::Single(offset) => (offset.fix(), None),
@@ -84,7 +92,7 @@ pub fn resolve(zone: Tz, local: i64, edge: Edge) -> Option<Resolved> {
 /// The zone's offset at an instant, in minutes east of UTC, rounded down.
 #[must_use]
 pub fn offset_minutes(zone: Tz, minute: Minute) -> i64 {
-    naive(minute).map_or(0, |utc| {
+    naive(minute - shift_to_known_rules(minute)).map_or(0, |utc| {
         i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()).div_euclid(60)
     })
 }
@@ -112,6 +120,33 @@ pub fn date_of(day: i64) -> Option<NaiveDate> {
 pub fn weekday(day: i64) -> usize {
     // 1970-01-01 was a Thursday.
     usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0)
+}
+
+/// The first minute for which the compiled time zone data has no rules any more: 2100-01-01T00:00.
+const RULES_END: i64 = 47_482 * DAY;
+
+/// How far a minute lies after the same minute of a year before 2100 that has the same calendar.
+///
+/// The compiled data ends each zone's clock changes with the year 2099, while the rules (such as
+/// "last Sunday of March") go on. The 28 years before hold every calendar that a year can have.
+fn shift_to_known_rules(minute: i64) -> i64 {
+    if minute < RULES_END {
+        return 0;
+    }
+    let new_year = |year: i32| NaiveDate::from_ymd_opt(year, 1, 1).map(day_number);
+    let calendar = |year: i32| {
+        Some((
+            weekday(new_year(year)?),
+            new_year(year + 1)? - new_year(year)?,
+        ))
+    };
+    let Some(year) = date_of(minute.div_euclid(DAY)).map(|date| date.year()) else {
+        return 0;
+    };
+    (2072..2100)
+        .find(|known| calendar(*known).is_some_and(|c| Some(c) == calendar(year)))
+        .and_then(|known| Some((new_year(year)? - new_year(known)?) * DAY))
+        .unwrap_or(0)
 }
 
 fn naive(minute: i64) -> Option<NaiveDateTime> {
@@ -197,6 +232,25 @@ mod tests {
             assert_eq!(utc(zone, text, Edge::Start), start, "{zone} {text}");
             assert_eq!(utc(zone, text, Edge::End), end, "{zone} {text}");
         }
+    }
+
+    #[test]
+    fn clock_changes_go_on_after_the_compiled_rules_end() {
+        for (text, expected) in [
+            ("2099-07-01T08:00", "2099-07-01T07:00Z"),
+            ("2100-07-01T08:00", "2100-07-01T07:00Z"),
+            ("2100-01-01T00:00", "2100-01-01T00:00Z"),
+            ("2200-03-30T01:30", "2200-03-30T01:30Z"),
+            ("2200-12-31T23:00", "2200-12-31T23:00Z"),
+        ] {
+            assert_eq!(utc(Tz::Europe__London, text, Edge::Start), expected);
+        }
+        assert!(
+            resolve(Tz::Europe__London, local("2200-03-30T01:30"), Edge::Start)
+                .unwrap()
+                .gap
+                .is_some()
+        );
     }
 
     #[test]

@@ -170,9 +170,10 @@ const AWKWARD: [&str; 12] = [
 
 fn day() -> impl Strategy<Value = i64> {
     prop_oneof![
-        prop::sample::select(AWKWARD.to_vec())
+        5 => prop::sample::select(AWKWARD.to_vec())
             .prop_map(|d| super::civil_time::day_number(d.parse().unwrap())),
-        12_000_i64..22_000,
+        4 => 12_000_i64..22_000,
+        1 => 47_300_i64..84_000,
     ]
 }
 
