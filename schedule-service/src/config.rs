@@ -2,15 +2,20 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::amqp::AmqpSettings;
 use shared_events::service::ServiceSettings;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::import::ImportArgs;
 use crate::outbox_relay::OutboxSettings;
+
+/// Where the service listens unless it is told otherwise.
+const BIND_ADDR: &str = "127.0.0.1:8080";
 
 /// What the program was asked to do.
 #[derive(Debug)]
@@ -64,6 +69,12 @@ pub enum Command {
     Import(Box<ImportArgs>),
     /// Prints the OpenAPI description of the HTTP interface
     Openapi,
+    /// Asks the service on this machine whether it is ready, for a container's health check
+    Healthcheck {
+        /// Where the service listens
+        #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR, value_name = "ADDR")]
+        bind_addr: SocketAddr,
+    },
 }
 
 /// The settings of the serving process.
@@ -73,7 +84,7 @@ pub struct Settings {
     #[arg(
         long,
         env = "BIND_ADDR",
-        default_value = "127.0.0.1:8080",
+        default_value = BIND_ADDR,
         value_name = "ADDR"
     )]
     pub bind_addr: SocketAddr,
@@ -138,7 +149,8 @@ impl HttpSettings {
 #[command(next_help_heading = "Database")]
 pub struct DatabaseSettings {
     /// The PostgreSQL database: postgres://user:password@host:port/name
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL",
+          value_parser = parse_database_url)]
     pub database_url: String,
 
     /// How many connections the HTTP interface may hold at once
@@ -168,6 +180,16 @@ impl DatabaseSettings {
     #[must_use]
     pub fn acquire_timeout(&self) -> Duration {
         Duration::from_millis(self.database_acquire_timeout_ms.into())
+    }
+}
+
+fn parse_database_url(text: &str) -> Result<String, String> {
+    // The text may hold a password, so the error does not repeat it.
+    let ours = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    if ours && PgConnectOptions::from_str(text).is_ok() {
+        Ok(text.to_owned())
+    } else {
+        Err("not a PostgreSQL URL, such as postgres://user:password@host:5432/name".to_owned())
     }
 }
 

@@ -10,10 +10,14 @@ use shared_events::service::{self, Clock};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::try_parse_from(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let cli = match Cli::try_parse_from(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return service::refuse_command_line("schedule-service", &error),
+    };
     match cli {
         Cli::Run(Command::Import(arguments)) => import::run(*arguments, Clock::system()).await,
         Cli::Run(Command::Openapi) => openapi(),
+        Cli::Run(Command::Healthcheck { bind_addr }) => service::healthcheck(bind_addr).await,
         Cli::Serve(settings) => {
             let shared = settings.service.clone();
             service::run("schedule-service", &shared, |shutdown| async {

@@ -18,13 +18,13 @@ use super::change::{ATTEMPTS, observe, refuse};
 use super::idempotency::IdempotencyKey;
 use super::path::ContractorId;
 use super::precondition::{IfMatch, IfNoneMatch};
-use super::query::{Parameters, refused};
+use super::query::{NoParameters, Parameters, refused};
 use super::refusals::{ReadRefusals, WriteRefusals};
 use super::schedules::shown;
 use super::{ANONYMOUS, Api, cursor};
 use crate::domain::Change;
 use crate::error::{busy, contractor_exists, etag, from_store, no_contractor};
-use crate::request::NewContractorBody;
+use crate::request::{NewContractorBody, is_slug};
 use crate::store::{StoreError, commit, contractors};
 
 /// A contractor without the schedule.
@@ -98,6 +98,7 @@ pub(super) struct ContractorPage {
 )]
 pub(super) async fn create(
     State(api): State<Api>,
+    _: NoParameters,
     if_match: IfMatch,
     key: IdempotencyKey,
     body: JsonBody,
@@ -160,9 +161,8 @@ pub(super) async fn read(
     State(api): State<Api>,
     ContractorId(id): ContractorId,
     if_none_match: IfNoneMatch,
-    uri: Uri,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    Parameters::read(&uri, &[])?;
     let mut connection = api.connection().await?;
     let found = contractors::find(&mut connection, id)
         .await
@@ -213,6 +213,12 @@ pub(super) async fn list(
         }
     };
     let territory = parameters.text("territory");
+    if territory.is_some_and(|territory| !is_slug(territory)) {
+        return Err(refused(
+            "territory",
+            "must be a territory's slug".to_owned(),
+        ));
+    }
     let mut connection = api.connection().await?;
     // One more than asked for, to know whether there is a next page.
     let mut found = contractors::list(&mut connection, territory, status, after, limit + 1)

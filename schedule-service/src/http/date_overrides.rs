@@ -11,6 +11,7 @@ use super::body::{JsonBody, checked};
 use super::change::{Target, Write, change};
 use super::path::DatePath;
 use super::precondition::{IfMatch, RequiredIfMatch};
+use super::query::NoParameters;
 use super::refusals::WriteRefusals;
 use crate::domain::command::{forget_dates_before, put_date_override, remove_date_override};
 use crate::error::{invalid, no_contractor};
@@ -38,6 +39,7 @@ use crate::request::DateOverrideBody;
 )]
 pub(super) async fn put(
     State(api): State<Api>,
+    _: NoParameters,
     DatePath(id, date): DatePath,
     RequiredIfMatch(if_match): RequiredIfMatch,
     body: JsonBody,
@@ -85,6 +87,7 @@ pub(super) async fn put(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
+    _: NoParameters,
     DatePath(id, date): DatePath,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {

@@ -2,11 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::ETAG;
-use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared_events::schedule::Job;
+use shared_events::schedule::{Job, rfc3339_seconds};
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use super::idempotency::IdempotencyKey;
 use super::job_move::move_job;
 use super::path::{ContractorId, JobId};
 use super::precondition::{IfMatch, IfNoneMatch};
-use super::query::Parameters;
+use super::query::NoParameters;
 use super::refusals::{ReadRefusals, WriteRefusals};
 use crate::domain::command::{put_job, remove_job};
 use crate::error::{busy, etag, from_store, invalid, no_contractor, no_job};
@@ -32,10 +33,34 @@ use crate::store::jobs::find;
 pub(super) struct JobDocument<'a> {
     /// Whose job it is.
     contractor_id: Uuid,
-    /// The job.
-    #[serde(flatten)]
-    #[schema(inline)]
-    job: &'a Job,
+    /// Identifies the job, also after it has moved to another contractor.
+    id: Uuid,
+    /// What is to be done, for people.
+    title: &'a str,
+    /// When the work starts.
+    #[serde(with = "rfc3339_seconds")]
+    start: DateTime<Utc>,
+    /// When the work has ended, exclusive.
+    #[serde(with = "rfc3339_seconds")]
+    end: DateTime<Utc>,
+    /// Minutes before `start` that are blocked too.
+    buffer_before_minutes: u32,
+    /// Minutes after `end` that are blocked too.
+    buffer_after_minutes: u32,
+}
+
+impl<'a> JobDocument<'a> {
+    fn of(contractor_id: Uuid, job: &'a Job) -> Self {
+        Self {
+            contractor_id,
+            id: job.id,
+            title: &job.title,
+            start: job.start,
+            end: job.end,
+            buffer_before_minutes: job.buffer_before_minutes,
+            buffer_after_minutes: job.buffer_after_minutes,
+        }
+    }
 }
 
 fn document(
@@ -44,7 +69,7 @@ fn document(
     version: i64,
     job: &Job,
 ) -> Result<Answer, Problem> {
-    Ok(Answer::json(status, &JobDocument { contractor_id, job })?.version(version))
+    Ok(Answer::json(status, &JobDocument::of(contractor_id, job))?.version(version))
 }
 
 /// Books a job
@@ -71,6 +96,7 @@ fn document(
 )]
 pub(super) async fn book(
     State(api): State<Api>,
+    _: NoParameters,
     ContractorId(id): ContractorId,
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -121,9 +147,8 @@ pub(super) async fn read(
     State(api): State<Api>,
     JobId(id): JobId,
     if_none_match: IfNoneMatch,
-    uri: Uri,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    Parameters::read(&uri, &[])?;
     let mut connection = api.connection().await?;
     let found = find(&mut connection, id).await.map_err(from_store)?;
     let found = found.ok_or_else(|| no_job(id))?;
@@ -131,10 +156,7 @@ pub(super) async fn read(
     if if_none_match.has(found.version) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
-    let document = JobDocument {
-        contractor_id: found.contractor_id,
-        job: &found.job,
-    };
+    let document = JobDocument::of(found.contractor_id, &found.job);
     Ok((tag, Json(document)).into_response())
 }
 
@@ -160,6 +182,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
+    _: NoParameters,
     JobId(id): JobId,
     if_match: IfMatch,
     body: MergePatchBody,
@@ -213,6 +236,7 @@ pub(super) async fn patch(
 )]
 pub(super) async fn cancel(
     State(api): State<Api>,
+    _: NoParameters,
     JobId(id): JobId,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {

@@ -1,9 +1,22 @@
 //! Query parameters: known ones, once each.
 
-use axum::extract::Query;
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use shared_events::service::Problem;
 use uuid::Uuid;
+
+/// For routes that take no query parameters: there is none.
+#[derive(Debug)]
+pub(super) struct NoParameters;
+
+impl<S: Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Parameters::read(&parts.uri, &[]).map(|_| Self)
+    }
+}
 
 /// The query parameters of one request.
 #[derive(Debug)]
@@ -22,7 +35,10 @@ impl Parameters {
         })?;
         for (at, (name, _)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
-                let reason = format!("no such parameter; there are: {}", known.join(", "));
+                let reason = match known {
+                    [] => "no such parameter; there are none".to_owned(),
+                    _ => format!("no such parameter; there are: {}", known.join(", ")),
+                };
                 return Err(refused(name, reason));
             }
             if pairs[..at].iter().any(|(earlier, _)| earlier == name) {

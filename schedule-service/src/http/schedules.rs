@@ -19,7 +19,7 @@ use super::body::{MergePatchBody, checked};
 use super::change::{Target, Write, change, upcoming_since};
 use super::path::ContractorId;
 use super::precondition::{IfNoneMatch, RequiredIfMatch};
-use super::query::Parameters;
+use super::query::{NoParameters, Parameters};
 use super::refusals::{ReadRefusals, WriteRefusals};
 use crate::domain::command::{profile_of, set_profile};
 use crate::domain::event::published;
@@ -59,9 +59,8 @@ pub(super) async fn read(
     State(api): State<Api>,
     ContractorId(id): ContractorId,
     if_none_match: IfNoneMatch,
-    uri: Uri,
+    _: NoParameters,
 ) -> Result<Response, Problem> {
-    Parameters::read(&uri, &[])?;
     let since = api.now() - api.settings().schedule_past();
     let mut connection = api.connection().await?;
     let found = load(&mut connection, Which::Contractors(&[id]), since)
@@ -95,6 +94,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
+    _: NoParameters,
     ContractorId(id): ContractorId,
     RequiredIfMatch(if_match): RequiredIfMatch,
     body: MergePatchBody,

@@ -13,6 +13,7 @@ use super::change::{Target, Write, change};
 use super::idempotency::IdempotencyKey;
 use super::path::{ContractorId, TimeOffPath};
 use super::precondition::IfMatch;
+use super::query::NoParameters;
 use super::refusals::WriteRefusals;
 use crate::domain::command::{add_time_off, remove_time_off};
 use crate::error::{invalid, no_contractor};
@@ -37,6 +38,7 @@ use crate::request::TimeOffBody;
 )]
 pub(super) async fn add(
     State(api): State<Api>,
+    _: NoParameters,
     ContractorId(id): ContractorId,
     if_match: IfMatch,
     key: IdempotencyKey,
@@ -85,6 +87,7 @@ pub(super) async fn add(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
+    _: NoParameters,
     TimeOffPath(id, time_off): TimeOffPath,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {

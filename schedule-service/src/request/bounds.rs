@@ -23,13 +23,18 @@ pub(super) fn text(errors: &mut FieldErrors, pointer: &str, text: &str) {
 
 /// A slug: `[a-z0-9-]{1,64}`.
 pub(super) fn slug(errors: &mut FieldErrors, pointer: &str, slug: &str) {
-    let fits = (1..=MAX_SLUG_CHARS).contains(&slug.len())
-        && slug
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    errors.require(fits, pointer, || {
+    errors.require(is_slug(slug), pointer, || {
         format!("must be 1 to {MAX_SLUG_CHARS} of the characters a-z, 0-9 and -")
     });
+}
+
+/// Whether a text is the slug of a territory or of a skill.
+#[must_use]
+pub fn is_slug(text: &str) -> bool {
+    (1..=MAX_SLUG_CHARS).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// An interval: its end is after its start, by at most `most` minutes, which `limit` says in words.

@@ -1,6 +1,8 @@
 //! The service against real servers.
 
+mod command_line;
 mod contractors;
+mod database_outage;
 mod days;
 mod events;
 mod idempotency;

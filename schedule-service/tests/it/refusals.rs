@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::service::{Service, job_at};
+use crate::service::{Service, job_at, plain};
 
 #[tokio::test]
 async fn bodies_that_cannot_be_read_are_refused() {
@@ -157,6 +157,7 @@ async fn query_parameters_that_are_unknown_or_out_of_bounds_are_refused() {
         ("/v1/contractors?limit=5&limit=6".to_owned(), "/limit"),
         ("/v1/contractors?cursor=nonsense".to_owned(), "/cursor"),
         ("/v1/contractors?status=busy".to_owned(), "/status"),
+        ("/v1/contractors?territory=a%00b".to_owned(), "/territory"),
         (format!("/v1/contractors/{id}?foo=1"), "/foo"),
         (format!("/v1/contractors/{id}/schedule?from=1"), "/from"),
         (format!("/v1/contractors/{id}/changes?after=-1"), "/after"),
@@ -171,6 +172,8 @@ async fn query_parameters_that_are_unknown_or_out_of_bounds_are_refused() {
     ] {
         assert_eq!(service.get(&path).await.pointers(), [name], "{path}");
     }
+    let write = service.post("/v1/contractors?dryRun=1", plain()).await;
+    assert_eq!(write.pointers(), ["/dryRun"]);
     service.get("/v1/contractors?limit=200").await.expect(200);
     service.get("/v1/schedules?limit=10000").await.expect(200);
 }

@@ -91,13 +91,19 @@ impl Service {
 
     pub(crate) async fn start_with(more: &[&str]) -> Self {
         let bed = TestBed::new().await;
+        let database_url = bed.database_url().to_owned();
+        Self::start_on(bed, &database_url, more).await
+    }
+
+    /// With another database than the test bed's.
+    pub(crate) async fn start_on(bed: TestBed, database_url: &str, more: &[&str]) -> Self {
         let arguments = [
             "schedule-service",
             "--bind-addr=127.0.0.1:0",
             "--auth-mode=disabled",
             "--outbox-relays=0",
             "--database-url",
-            bed.database_url(),
+            database_url,
             "--amqp-url",
             bed.amqp_url(),
         ];
@@ -112,9 +118,7 @@ impl Service {
         let url = format!("http://{}", application.local_addr().expect("an address"));
         let shutdown = Shutdown::new();
         tokio::spawn(application.run_until_stopped(shutdown.clone()));
-        let pool = PgPool::connect(bed.database_url())
-            .await
-            .expect("a database");
+        let pool = PgPool::connect(database_url).await.expect("a database");
         let settings = *settings;
         Self {
             clock,

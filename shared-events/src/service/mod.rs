@@ -2,6 +2,7 @@
 //! shutdown, and an HTTP listener with bounds on every wait.
 
 mod clock;
+mod command_line;
 pub mod health;
 mod healthcheck;
 pub mod http;
@@ -14,6 +15,7 @@ mod shutdown;
 mod telemetry;
 
 pub use clock::Clock;
+pub use command_line::refuse_command_line;
 pub use health::Health;
 pub use healthcheck::healthcheck;
 pub use problem::{FieldError, Problem, ProblemDocument};
