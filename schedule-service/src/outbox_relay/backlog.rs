@@ -20,16 +20,20 @@ pub(super) struct Backlog {
 impl Backlog {
     /// Looks. Events that a relay is about to publish wait too.
     pub(super) async fn measure(executor: impl PgExecutor<'_>) -> sqlx::Result<Self> {
-        let (depth, oldest): (i64, Option<f64>) = sqlx::query_as(
-            "SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted),
-                    (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
-                     FROM outbox ORDER BY id LIMIT 1)",
+        let row = sqlx::query!(
+            r#"
+            SELECT (SELECT count(*) FROM (SELECT FROM outbox LIMIT $1) AS counted) AS "depth!",
+                (SELECT extract(epoch FROM clock_timestamp() - created_at)::float8
+                 FROM outbox ORDER BY id LIMIT 1) AS oldest
+            "#,
+            COUNTED,
         )
-        .bind(COUNTED)
         .fetch_one(executor)
         .await?;
-        let oldest = Duration::try_from_secs_f64(oldest.unwrap_or(0.0)).unwrap_or_default();
-        Ok(Self { depth, oldest })
+        Ok(Self {
+            depth: row.depth,
+            oldest: Duration::try_from_secs_f64(row.oldest.unwrap_or(0.0)).unwrap_or_default(),
+        })
     }
 
     /// Shows the figures on `/metrics`.

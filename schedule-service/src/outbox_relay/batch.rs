@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use shared_events::amqp::{Message, TraceHeaders};
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 /// A due row, as it is claimed.
-#[derive(sqlx::FromRow)]
 struct Row {
     id: i64,
     event_id: Uuid,
@@ -73,19 +72,23 @@ impl<'c> Batch<'c> {
         let mut transaction = connection.begin().await?;
         // MATERIALIZED makes the inner query run exactly once, so that its limit holds. The event
         // with which the batch reaches its size is the last, so that none is too large to be claimed.
-        let mut rows: Vec<Row> = sqlx::query_as(
-            "WITH due AS MATERIALIZED (
-                 SELECT id, octet_length(payload) AS bytes FROM outbox
-                 WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
-                 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED),
-             summed AS (SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM due)
-             DELETE FROM outbox WHERE id IN (SELECT id FROM summed WHERE before < $2)
-             RETURNING id, event_id, event_type, routing_key, payload, traceparent, tracestate,
-                 created_at, attempts,
-                 extract(epoch FROM clock_timestamp() - created_at)::float8 AS age_seconds",
+        let mut rows = sqlx::query_as!(
+            Row,
+            r#"
+            WITH due AS MATERIALIZED (
+                SELECT id, octet_length(payload) AS bytes FROM outbox
+                WHERE next_attempt_at IS NULL OR next_attempt_at <= now()
+                ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+            ),
+            summed AS (SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before FROM due)
+            DELETE FROM outbox WHERE id IN (SELECT id FROM summed WHERE before < $2::bigint)
+            RETURNING id, event_id, event_type, routing_key, payload, traceparent, tracestate,
+                created_at, attempts,
+                extract(epoch FROM clock_timestamp() - created_at)::float8 AS "age_seconds!"
+            "#,
+            i64::from(limits.events),
+            i64::from(limits.bytes),
         )
-        .bind(i64::from(limits.events))
-        .bind(i64::from(limits.bytes))
         .fetch_all(&mut *transaction)
         .await?;
         if rows.is_empty() {
@@ -134,40 +137,51 @@ impl<'c> Batch<'c> {
             messages,
             ..
         } = self;
-        let refused: Vec<_> = held
-            .into_iter()
-            .zip(messages)
-            .zip(answers)
-            .filter_map(|(event, answer)| answer.err().map(|reason| (event, reason)))
-            .collect();
-        if !refused.is_empty() {
-            let mut insert = QueryBuilder::new(
-                "INSERT INTO outbox (id, event_id, event_type, routing_key, payload, traceparent, \
-                 tracestate, created_at, attempts, next_attempt_at, last_error) \
-                 OVERRIDING SYSTEM VALUE ",
-            );
-            // A batch is at most 5,000 rows of 11 values: below PostgreSQL's 65,535 parameters.
-            insert.push_values(refused, |mut values, ((held, message), reason)| {
-                let attempts = held.attempts.saturating_add(1);
-                values
-                    .push_bind(held.id)
-                    .push_bind(held.event_id)
-                    .push_bind(message.event_type)
-                    .push_bind(message.routing_key)
-                    .push_bind(message.body)
-                    .push_bind(message.trace.traceparent)
-                    .push_bind(message.trace.tracestate)
-                    .push_bind(message.timestamp)
-                    .push_bind(attempts)
-                    .push("clock_timestamp() + make_interval(secs => ")
-                    .push_bind_unseparated(wait(attempts).as_secs_f64())
-                    .push_unseparated(")")
-                    .push_bind(reason);
-            });
-            insert.build().execute(&mut *transaction).await?;
+        let events = held.into_iter().zip(messages);
+        for ((event, message), answer) in events.zip(answers) {
+            if let Err(reason) = answer {
+                put_back(&mut transaction, event, message, &reason, &wait).await?;
+            }
         }
         transaction.commit().await
     }
+}
+
+/// Refused events are rare: a statement for each is simple enough.
+async fn put_back(
+    connection: &mut PgConnection,
+    event: Held,
+    message: Message,
+    reason: &str,
+    wait: impl Fn(i32) -> Duration,
+) -> sqlx::Result<()> {
+    let attempts = event.attempts.saturating_add(1);
+    sqlx::query!(
+        r#"
+        INSERT INTO outbox (
+            id, event_id, event_type, routing_key, payload, traceparent, tracestate, created_at,
+            attempts, next_attempt_at, last_error
+        )
+        OVERRIDING SYSTEM VALUE
+        VALUES (
+            $1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp() + make_interval(secs => $10), $11
+        )
+        "#,
+        event.id,
+        event.event_id,
+        message.event_type,
+        message.routing_key,
+        message.body,
+        message.trace.traceparent,
+        message.trace.tracestate,
+        message.timestamp,
+        attempts,
+        wait(attempts).as_secs_f64(),
+        reason,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 impl Row {
