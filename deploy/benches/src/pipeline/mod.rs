@@ -1,0 +1,221 @@
+//! From a PATCH at schedule-service to the frame at the notifier's clients.
+
+pub mod board;
+pub mod listeners;
+pub mod load;
+pub mod measured;
+pub mod report;
+pub mod roster;
+pub mod writers;
+
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use shared_events::service::Clock;
+use stack::{PrivateServers, ServiceKind, System};
+use tokio::runtime::Runtime;
+
+use crate::floors::Floors;
+use crate::machine::{self, Machine};
+use crate::usage::Program;
+use board::Board;
+use load::{Load, Pace};
+use measured::{Run, Stage};
+use roster::Size;
+use writers::Writers;
+
+pub use measured::Report;
+
+/// Measures the whole pipeline: from the moment a PATCH of the weekly hours is to be sent until
+/// the frame of that change is with the subscribed clients
+///
+/// Everything runs on its own servers and on the same processors, the load included. A change that
+/// is lost or refused fails the benchmark.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "pipeline")]
+pub struct Settings {
+    /// Contractors on the roster
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub contractors: u16,
+
+    /// Jobs of each contractor
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=100))]
+    pub jobs: u16,
+
+    /// Clients that follow all events
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=5_000))]
+    pub clients: u16,
+
+    /// Connections on which changes are sent; at saturation as many changes are under way
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub writers: u16,
+
+    /// Changes a second, one stage each
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 200, 400, 800],
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub rates: Vec<u32>,
+
+    /// Seconds that each stage is measured for
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub seconds: u64,
+
+    /// Seconds before it that are not measured
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
+    pub warm_up_seconds: u64,
+
+    /// How often everything is measured; the report tells the median, the lowest and the highest
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub runs: u16,
+
+    /// Processors that everything is kept to
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub cores: u16,
+
+    /// A short run: two rates, three seconds each. Its figures say whether it works, not how fast
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Also write all figures as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl Settings {
+    fn shortened(mut self) -> Self {
+        if self.quick {
+            self.rates = vec![100, 200];
+            self.seconds = 3;
+            self.warm_up_seconds = 1;
+        }
+        self
+    }
+}
+
+/// Starts everything, measures, and prints the report as Markdown.
+///
+/// # Errors
+/// When something cannot be started, or a change is refused or lost.
+pub fn run(settings: Settings) -> Result<()> {
+    let settings = settings.shortened();
+    let cores = usize::from(settings.cores);
+    let machine = Machine::read(cores);
+    machine::keep_to(cores)?;
+    // One thread for all clients and answers; this thread sends. The load has to be cheap, for it
+    // runs on the same processors.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let clock = Clock::system();
+    let started_at = clock.now();
+    let servers = runtime.block_on(PrivateServers::start())?;
+    let outcome = measure(&settings, &runtime, &servers, &clock);
+    runtime.block_on(servers.discard())?;
+    let report = Report {
+        measured_at: started_at,
+        machine,
+        settings: (&settings).into(),
+        runs: outcome?,
+    };
+    print!("{}", report::markdown(&report));
+    if let Some(path) = &settings.json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn measure(
+    settings: &Settings,
+    runtime: &Runtime,
+    servers: &PrivateServers,
+    clock: &Clock,
+) -> Result<Vec<Run>> {
+    let backends = servers.backends();
+    let floor_time = Duration::from_secs(settings.seconds.min(4));
+    eprintln!("measuring the floors");
+    let mut floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
+
+    eprintln!("starting the services");
+    let system = runtime.block_on(System::start(backends.clone()))?;
+    let size = Size {
+        contractors: settings.contractors.into(),
+        jobs: settings.jobs.into(),
+    };
+    let contractors = runtime.block_on(roster::seed(system.schedule_url(), size, clock.now()))?;
+    let (sender, idle) = channel();
+    let clients = u32::from(settings.clients);
+    let writer_count = usize::from(settings.writers).min(contractors.len());
+    for writer in 0..writer_count {
+        sender.send(writer)?;
+    }
+    let board = Board::new(&contractors, clients, sender);
+    let writers = runtime.block_on(async {
+        listeners::subscribe(system.notifier_url(), clients, &board).await?;
+        Writers::connect(system.schedule_url(), writer_count, &contractors, &board).await
+    })?;
+    let mut load = Load {
+        writers,
+        idle,
+        board,
+        programs: programs(servers, &system),
+    };
+
+    let (warm_up, measured) = (
+        Duration::from_secs(settings.warm_up_seconds),
+        Duration::from_secs(settings.seconds),
+    );
+    eprintln!("warming up");
+    load.run(Pace::PerSecond(200), Duration::ZERO, Duration::from_secs(3))?;
+    let mut runs = Vec::new();
+    for number in 1..=settings.runs {
+        if number > 1 {
+            eprintln!("measuring the floors again");
+            floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
+        }
+        let mut stages = Vec::new();
+        for &rate in &settings.rates {
+            eprintln!("run {number}: {rate} changes/s");
+            let outcome = load.run(Pace::PerSecond(rate), warm_up, measured)?;
+            stages.push(Stage::of(Some(rate), &outcome));
+        }
+        eprintln!("run {number}: as many changes as arrive");
+        let outcome = load.run(Pace::AsFastAsTheyArrive, warm_up, measured)?;
+        runs.push(Run {
+            floors,
+            stages,
+            saturation: Stage::of(None, &outcome),
+        });
+    }
+    Ok(runs)
+}
+
+fn programs(servers: &PrivateServers, system: &System) -> Vec<Program> {
+    let service = |kind: ServiceKind| Program {
+        name: kind.name(),
+        pid: system.service(kind).pid(),
+    };
+    let mut programs: Vec<Program> = ServiceKind::ALL.map(service).into();
+    programs.extend([
+        Program {
+            name: "PostgreSQL",
+            pid: servers.postgres.pid(),
+        },
+        Program {
+            name: "RabbitMQ",
+            pid: servers.rabbitmq.pid(),
+        },
+        Program {
+            name: "Redis",
+            pid: servers.redis.pid(),
+        },
+        Program {
+            name: "the load",
+            pid: std::process::id(),
+        },
+    ]);
+    programs
+}
