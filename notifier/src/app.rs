@@ -29,6 +29,8 @@ pub struct Application {
 impl Application {
     /// Takes the port.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        // Counters count from the moment they are made, if there is a recorder by then.
+        shared_events::service::metrics::install();
         let listener = http::bind(config.bind_addr).await?;
         // Each accepted socket takes this over from the listener. It also ends a connection whose
         // client answers and yet takes nothing for so long.

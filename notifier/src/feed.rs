@@ -108,6 +108,8 @@ impl Feed {
             }
             if backoff.is_fresh() {
                 tracing::warn!(%error, "the feed broke; building it anew");
+            } else {
+                tracing::debug!(%error, "the feed could not be built");
             }
             let wait = tokio::time::sleep(backoff.next_wait());
             if stop.run_until_cancelled(wait).await.is_none() {

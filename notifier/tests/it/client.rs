@@ -51,10 +51,15 @@ impl Client {
 
     /// The next event; `None` where the stream ends or breaks.
     pub(crate) async fn try_next(&mut self) -> Option<Dispatched> {
-        while self.events.is_empty() {
-            self.take_bytes().await?;
-        }
-        self.events.pop_front()
+        let next = async {
+            while self.events.is_empty() {
+                self.take_bytes().await?;
+            }
+            self.events.pop_front()
+        };
+        tokio::time::timeout(DEADLINE, next)
+            .await
+            .expect("an event or the end within the deadline")
     }
 
     /// Takes what comes next, an event or not.

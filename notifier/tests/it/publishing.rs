@@ -50,7 +50,7 @@ impl Publishing {
 }
 
 pub(crate) fn contractor(number: u128) -> Uuid {
-    Uuid::from_u128(0x018f_6b1c_0000_7000_8000_0000_0000_0000 + number)
+    Uuid::from_u128(0x018f_6b1c_0000_7000_0000_0000_0000_0000 + number)
 }
 
 /// A change of the name of contractor `number`.

@@ -1,6 +1,7 @@
 //! Going on after a break: nothing is lost, nothing goes back.
 
 use stack::TestBed;
+use uuid::Uuid;
 
 use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, availability, schedule};
@@ -20,7 +21,9 @@ async fn expect_one_reset(notifier: &Running, publishing: &Publishing, id: &str,
         ("reset", Some(reason))
     );
     assert_eq!(data(&reset)["position"], reset.id.as_str());
-    publishing.publish(&[schedule(77, 1, "leeds")]).await;
+    // A contractor that nothing was heard of before, so that it is news.
+    let news = schedule(Uuid::new_v4().as_u128() >> 64, 1, "leeds");
+    publishing.publish(&[news]).await;
     client.change().await;
     // The id of the reset is one to resume with.
     let mut again = Client::resume(notifier, "", Some(&reset.id)).await;
@@ -203,11 +206,11 @@ async fn an_id_that_is_none_of_this_stream_gets_exactly_one_reset() {
     let publishing = Publishing::new(bed.amqp_url());
     let notifier = Running::start(bed.amqp_url(), &["--ring-events", "3"]).await;
     let mut client = Client::connect(&notifier, "").await;
-    let messages: Vec<_> = (1..=20)
-        .map(|version| schedule(1, version, "leeds"))
-        .collect();
-    publishing.publish(&messages).await;
-    let changes = client.changes(20).await;
+    let mut changes = Vec::new();
+    for version in 1..=20 {
+        publishing.publish(&[schedule(1, version, "leeds")]).await;
+        changes.push(client.change().await);
+    }
     let offset = |change: usize| {
         changes[change]
             .id

@@ -29,6 +29,12 @@ impl Running {
 
     /// Starts one and does not wait.
     pub(crate) async fn start_anyway(amqp_url: &str, settings: &[&str]) -> Self {
+        // Shown where a test fails.
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("info,notifier=debug")
+            .with_ansi(false)
+            .with_test_writer()
+            .try_init();
         let fixed = [
             "notifier",
             "--auth-mode",
