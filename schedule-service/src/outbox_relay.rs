@@ -89,7 +89,7 @@ impl OutboxRelay {
     /// A relay that does nothing yet.
     #[must_use]
     pub fn new(pool: PgPool, amqp: AmqpSettings, settings: OutboxSettings) -> Self {
-        let seconds = amqp.amqp_connect_timeout_seconds + amqp.amqp_publish_timeout_seconds;
+        let seconds = 2 * amqp.amqp_connect_timeout_seconds + amqp.amqp_publish_timeout_seconds;
         let longest_claim = Duration::from_secs(seconds + 10);
         Self {
             shared: Arc::new(Shared {

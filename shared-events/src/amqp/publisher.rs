@@ -1,6 +1,7 @@
 //! Publishing with confirms: a message is sent only when the broker has said so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::future::{join_all, try_join_all};
@@ -96,7 +97,7 @@ pub enum PublishError {
     Broker(#[from] lapin::Error),
     /// The broker did not confirm in time, as when a memory or disk alarm blocks publishers.
     #[error("the broker did not confirm within {0:?}")]
-    TimedOut(std::time::Duration),
+    TimedOut(Duration),
 }
 
 /// The broker took the batch, but not this message.
@@ -176,10 +177,17 @@ impl Publisher {
         }
         *slot = None;
         let connection = connect(&self.settings, &self.name).await?;
-        let channel = connection.create_channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
+        let limit = Duration::from_secs(self.settings.amqp_connect_timeout_seconds);
+        // Bounded like all else: a broker that falls silent here would hold up every publisher.
+        let channel = tokio::time::timeout(limit, async {
+            let channel = connection.create_channel().await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
+            Ok::<_, lapin::Error>(channel)
+        })
+        .await
+        .map_err(|_| ConnectError::TimedOut(limit))??;
         let live = Arc::new(Live {
             channel,
             _connection: connection,
