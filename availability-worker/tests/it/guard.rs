@@ -86,6 +86,8 @@ struct Play {
     /// Deliveries that were given back.
     again: Vec<usize>,
     highest: usize,
+    /// The newest version that was taken so far, and so was committed.
+    committed: usize,
 }
 
 impl Play {
@@ -110,8 +112,8 @@ impl Play {
                     .unwrap()
                     .remove(0);
                 if registration == Registration::Missing {
-                    // The source of truth has committed everything.
-                    index = self.territories.len() - 1;
+                    // The source of truth has at least what was ever delivered.
+                    index = index.max(self.committed);
                     registration = self.cache.register_anew(self.claim(index)).await.unwrap();
                 }
                 match registration {
@@ -160,7 +162,9 @@ impl Play {
             match step {
                 Step::Take(worker, index) => {
                     if matches!(self.hands[*worker], Hand::Idle) {
-                        self.hands[*worker] = Hand::Taken(index % self.territories.len());
+                        let index = index % self.territories.len();
+                        self.committed = self.committed.max(index);
+                        self.hands[*worker] = Hand::Taken(index);
                     }
                 }
                 Step::GoOn(worker) => self.go_on(*worker).await,
@@ -232,7 +236,7 @@ fn steps(evictions: bool) -> impl Strategy<Value = (Vec<usize>, Vec<Step>)> {
         u32::from(evictions) => Just(Step::Evict),
     ];
     (
-        prop::collection::vec(0_usize..3, 1..8),
+        prop::collection::vec(0_usize..3, 2..8),
         prop::collection::vec(step, 1..50),
     )
 }
@@ -245,7 +249,7 @@ fn check(evictions: bool) {
         .unwrap();
     let bed = runtime.block_on(TestBed::new());
     let mut runner = TestRunner::new(PropConfig {
-        cases: 150,
+        cases: 300,
         failure_persistence: None,
         ..PropConfig::default()
     });
@@ -266,6 +270,7 @@ fn check(evictions: bool) {
                     hands: vec![Hand::Idle; 3],
                     again: Vec::new(),
                     highest: 0,
+                    committed: 0,
                 };
                 play.play(&steps).await;
                 let (live, home) = play.state().await;
