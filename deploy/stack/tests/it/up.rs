@@ -31,7 +31,11 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     for name in ["DATABASE_URL", "AMQP_URL", "REDIS_URL"] {
         command.env_remove(name);
     }
-    command.kill_on_drop(true).stdout(Stdio::null());
+    // Nobody listens who would have to be let go gently.
+    command
+        .env("DRAIN_SECONDS", "2")
+        .kill_on_drop(true)
+        .stdout(Stdio::null());
     command
 }
 

@@ -18,6 +18,10 @@ use super::Up;
 use super::progress::Progress;
 use super::site::Site;
 
+/// What the services' DRAIN_SECONDS is when the person has not said: the one who presses Ctrl-C
+/// waits for it.
+const DRAIN_SECONDS: &str = "5";
+
 /// The database of the private PostgreSQL.
 const DATABASE: &str = "rosterwire";
 
@@ -299,7 +303,10 @@ fn settings(
     }
     // What they write goes to a file.
     settings = settings.env("NO_COLOR", "1");
-    if !std::env::vars().any(|(name, _)| name.starts_with("AUTH_")) {
+    if std::env::var_os("DRAIN_SECONDS").is_none() {
+        settings = settings.env("DRAIN_SECONDS", DRAIN_SECONDS);
+    }
+    if !std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AUTH_")) {
         settings = settings.env("AUTH_MODE", "disabled");
     }
     Ok(settings.env(MARK, &site.folder().display().to_string()))
