@@ -86,16 +86,16 @@ impl Application {
             clock.clone(),
         );
         shutdown.spawn(feed.run(stop.clone()));
-        let draining = (
-            Arc::clone(&fanout),
-            shutdown.soft().clone(),
-            config.service.drain(),
-        );
+        let draining = (Arc::clone(&fanout), stop.clone(), shutdown.soft().clone());
+        let drain = config.service.drain();
         shutdown.spawn(async move {
-            let (fanout, soft, drain) = draining;
+            let (fanout, stop, soft) = draining;
             soft.cancelled().await;
-            // The rest of the time is for the last bytes to reach slow clients.
-            fanout.end_streams(drain.mul_f64(0.7)).await;
+            // The rest of the time is for the last bytes to reach slow clients. Where all streams
+            // have ended sooner, nobody is waited for.
+            let _ = stop
+                .run_until_cancelled(fanout.end_streams(drain.mul_f64(0.7)))
+                .await;
         });
 
         let router = router(&config, &fanout, clock, &shutdown, stop.clone());

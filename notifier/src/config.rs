@@ -69,7 +69,7 @@ pub struct Config {
     pub service: ServiceSettings,
 
     /// The broker.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "RabbitMQ")]
     pub amqp: AmqpSettings,
 
     /// Reading the stream.

@@ -1,6 +1,6 @@
 //! The broker and the stream go away, and come back.
 
-use stack::{PrivateServers, TestBed};
+use stack::{PrivateServers, Proxy, TestBed};
 
 use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, schedule};
@@ -114,4 +114,23 @@ async fn a_client_that_comes_before_the_broker_is_served_when_there_is_one() {
         .publish_when_possible(&[schedule(1, 1, "leeds")])
         .await;
     assert_eq!(client.change().await.version, 1);
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_noticed_and_costs_no_event() {
+    let bed = TestBed::new().await;
+    let publishing = Publishing::new(bed.amqp_url());
+    let (front, vhost) = bed.amqp_url().rsplit_once('/').expect("a virtual host");
+    let (credentials, target) = front.rsplit_once('@').expect("a user");
+    let wire = Proxy::start(target).await.expect("a wire");
+    let url = format!("{credentials}@{}/{vhost}", wire.address());
+    let notifier = Running::start(&url, &["--amqp-heartbeat-seconds", "1"]).await;
+    let mut client = Client::connect(&notifier, "").await;
+
+    wire.silence();
+    publishing.publish(&[schedule(1, 1, "leeds")]).await;
+    notifier.wait_for_readiness(false).await;
+    wire.mend();
+    assert_eq!(client.change().await.version, 1);
+    assert_eq!(notifier.metric("notifier_resets_total").await, 0);
 }

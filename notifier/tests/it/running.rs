@@ -93,6 +93,16 @@ impl Running {
         self.shutdown.drained().await;
     }
 
+    /// Waits until it has ended, with all of its tasks, without being told to hurry.
+    pub(crate) async fn drained(self) {
+        let ended = tokio::time::timeout(DEADLINE, self.task)
+            .await
+            .expect("it ends in time");
+        ended.expect("no panic").expect("no error");
+        let drained = tokio::time::timeout(DEADLINE, self.shutdown.drained()).await;
+        drained.expect("no task is left over");
+    }
+
     /// Ends it at once, as a crash would: connections break off.
     pub(crate) async fn end_now(self) {
         self.shutdown.end_now();

@@ -50,3 +50,13 @@ async fn a_shutdown_ends_all_streams_within_the_drain_time_and_clients_resume_el
     ending.ended().await;
     assert!(reqwest::get(&url).await.is_err(), "the port is free");
 }
+
+#[tokio::test]
+async fn where_no_stream_is_open_nobody_is_waited_for() {
+    let bed = TestBed::new().await;
+    // Longer than any test may take.
+    let notifier = Running::start(bed.amqp_url(), &["--drain-seconds", "600"]).await;
+    drop(Client::connect(&notifier, "").await);
+    notifier.begin_shutdown();
+    notifier.drained().await;
+}
