@@ -145,8 +145,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "not a frame")]
     fn data_of_two_lines_is_refused() {
-        FrameReader::default()
-            .take(b"retry: 2000\n\nid: 1\nevent: reset\ndata: {\ndata: }\n\n");
+        FrameReader::default().take(b"retry: 2000\n\nid: 1\nevent: reset\ndata: {\ndata: }\n\n");
     }
 
     #[test]

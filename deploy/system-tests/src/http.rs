@@ -41,10 +41,15 @@ impl Answer {
         })
     }
 
+    /// Asserts its status.
+    pub fn assert_status(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.body);
+    }
+
     /// Itself, if its status is this one.
     #[must_use]
     pub fn expect_status(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}", self.body);
+        self.assert_status(status);
         self
     }
 

@@ -25,4 +25,4 @@ pub use eventually::{DEADLINE, eventually};
 pub use schedule_api::ScheduleApi;
 pub use stream_client::StreamClient;
 pub use subscriber::{Received, Subscriber};
-pub use writer::{Written, Writer};
+pub use writer::{Writer, Written};

@@ -33,7 +33,9 @@ impl ScheduleApi {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.client.request(method, format!("{}/v1{path}", self.url));
+        let mut request = self
+            .client
+            .request(method, format!("{}/v1{path}", self.url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -61,8 +63,8 @@ impl ScheduleApi {
     /// # Errors
     /// When nobody answers.
     pub async fn try_patch(&self, contractor: &str, patch: &Value) -> reqwest::Result<Answer> {
-        let path = format!("/contractors/{contractor}/schedule");
-        self.send(Method::PATCH, &path, &[("if-match", "*")], Some(patch))
+        let route = format!("/contractors/{contractor}/schedule");
+        self.send(Method::PATCH, &route, &[("if-match", "*")], Some(patch))
             .await
     }
 

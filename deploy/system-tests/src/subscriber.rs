@@ -140,7 +140,10 @@ impl Subscriber {
             )
             .await
             .expect("a consumer");
-        let (received, news) = (Arc::<Mutex<Vec<Received>>>::default(), Arc::new(Notify::new()));
+        let (received, news) = (
+            Arc::<Mutex<Vec<Received>>>::default(),
+            Arc::new(Notify::new()),
+        );
         let (into, tell) = (Arc::clone(&received), Arc::clone(&news));
         let task = tokio::spawn(async move {
             while let Some(Ok(delivery)) = consumer.next().await {

@@ -39,7 +39,10 @@ impl Writer {
     /// Starts.
     #[must_use]
     pub fn start(api: ScheduleApi, contractors: &[String]) -> Self {
-        let (answered, news) = (Arc::<Mutex<Vec<Written>>>::default(), Arc::new(Notify::new()));
+        let (answered, news) = (
+            Arc::<Mutex<Vec<Written>>>::default(),
+            Arc::new(Notify::new()),
+        );
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(write(
             api,

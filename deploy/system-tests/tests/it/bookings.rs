@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use serde_json::json;
-use system_tests::{Deployment, Received};
 use system_tests::subscriber::SCHEDULE_UPDATED;
+use system_tests::{Deployment, Received};
 
 use crate::week::Week;
 
@@ -30,7 +30,10 @@ async fn fifty_racing_bookings_of_one_slot_have_one_winner() {
 
     let mut by_status: BTreeMap<u16, Vec<_>> = BTreeMap::new();
     for answer in &answers {
-        by_status.entry(answer.status).or_default().push(&answer.body);
+        by_status
+            .entry(answer.status)
+            .or_default()
+            .push(&answer.body);
     }
     let counts: Vec<_> = by_status.iter().map(|(s, all)| (*s, all.len())).collect();
     assert_eq!(counts, [(201, 1), (409, 49)], "{by_status:?}");

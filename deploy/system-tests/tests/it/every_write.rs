@@ -136,7 +136,8 @@ async fn every_kind_of_write_publishes_exactly_one_event_with_its_values() {
     }
 
     let day = week.date(2);
-    let half = json!({"date": day, "windows": [{"start": "08:00", "end": "12:00"}], "reason": "Half"});
+    let half =
+        json!({"date": day, "windows": [{"start": "08:00", "end": "12:00"}], "reason": "Half"});
     let off = json!({"date": day, "windows": []});
     told.put_day(&ada, 10, &day, &Value::Null, &half).await;
     told.put_day(&ada, 11, &day, &half, &off).await;
@@ -187,7 +188,12 @@ async fn every_kind_of_write_publishes_exactly_one_event_with_its_values() {
     told.send(Method::DELETE, &path, None, 204).await;
     told.tell(&ben, 3, jobs(&moved), jobs(&Value::Null));
 
-    assert_told(&deployment, &exchange.received_of(&told.expected).await, told.expected).await;
+    assert_told(
+        &deployment,
+        &exchange.received_of(&told.expected).await,
+        told.expected,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -205,7 +211,11 @@ async fn a_change_that_changes_nothing_publishes_nothing() {
     told.put_day(&id, 2, &day, &Value::Null, &off).await;
 
     let schedule = format!("/contractors/{id}/schedule");
-    for same in [json!({}), json!({"name": "Ada"}), json!({"skills": [], "status": null})] {
+    for same in [
+        json!({}),
+        json!({"name": "Ada"}),
+        json!({"skills": [], "status": null}),
+    ] {
         let answer = told.send(Method::PATCH, &schedule, Some(same), 200).await;
         assert_eq!(answer.version(), 2, "the version stays");
     }
@@ -218,7 +228,12 @@ async fn a_change_that_changes_nothing_publishes_nothing() {
     // The next change is the next version, and its event the next event.
     told.patch(&id, 3, json!({"name": "Ada"}), json!({"name": "Ada Byron"}))
         .await;
-    assert_told(&deployment, &exchange.received_of(&told.expected).await, told.expected).await;
+    assert_told(
+        &deployment,
+        &exchange.received_of(&told.expected).await,
+        told.expected,
+    )
+    .await;
 }
 
 /// Waits for the last of what is expected.

@@ -5,12 +5,12 @@
 )]
 
 mod bookings;
-
-
+mod crashes;
+mod demo;
 mod every_write;
 mod exact_payloads;
-
-
-
-
+mod foreign_clients;
+mod kills;
+mod notifier_restarts;
+mod order_free;
 mod week;

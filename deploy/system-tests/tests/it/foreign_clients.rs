@@ -1,0 +1,283 @@
+//! Programs that have never heard of Rosterwire: pika, curl and a browser.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Html;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use stack::ServiceKind;
+use stack::process::{Launch, Process, tail};
+use system_tests::event_stream::FrameReader;
+use system_tests::{Deployment, Frame, Received, eventually};
+
+use crate::week::Week;
+
+/// The version of the AMQP client from PyPI.
+const PIKA: &str = "pika==1.3.2";
+
+/// A client in a process of its own, whose output is read from its log.
+struct Foreign {
+    log: PathBuf,
+    _process: Process,
+}
+
+impl Foreign {
+    fn start(name: &str, program: &Path, arguments: &[&str], folder: &Path) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let mut launch = Launch::new(name, program, folder, &log);
+        for argument in arguments {
+            launch = launch.arg(*argument);
+        }
+        let process = Process::spawn(&launch).unwrap();
+        Self {
+            log,
+            _process: process,
+        }
+    }
+
+    fn output(&self) -> String {
+        tail(&self.log, 16 << 20)
+    }
+
+    /// Waits until `look` sees something in what it has printed.
+    async fn printed<T>(&self, what: &str, look: impl Fn(&str) -> Option<T>) -> T {
+        let what = format!("{what} in {}", self.log.display());
+        eventually(&what, async || look(&self.output())).await
+    }
+}
+
+/// What the page has sent back.
+type Seen = Arc<Mutex<Vec<Value>>>;
+
+/// Serves the page, at an origin of its own.
+struct Page {
+    origin: String,
+    seen: Seen,
+    notifier: Arc<Mutex<String>>,
+}
+
+impl Page {
+    async fn serve() -> Self {
+        let (seen, notifier) = (Seen::default(), Arc::<Mutex<String>>::default());
+        let address = Arc::clone(&notifier);
+        let page = async move || {
+            let text = include_str!("foreign/page.html");
+            Html(text.replace("NOTIFIER", &address.lock()))
+        };
+        let take = async |State(seen): State<Seen>, body: String| {
+            let event: Value = serde_json::from_str(&body).unwrap();
+            seen.lock().push(event);
+            Json(json!({}))
+        };
+        let router = Router::new()
+            .route("/", get(page))
+            .route("/seen", post(take))
+            .with_state(Arc::clone(&seen));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            origin,
+            seen,
+            notifier,
+        }
+    }
+}
+
+/// An event of the stream as each client tells it: id, name and data.
+type Told = (String, String, String);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pika_curl_and_a_browser_see_the_same_events() {
+    let page = Page::serve().await;
+    let origins = page.origin.clone();
+    let deployment = Deployment::start_with(|builder| {
+        builder.env(ServiceKind::Notifier, "CORS_ALLOWED_ORIGINS", &origins)
+    })
+    .await;
+    let notifier = deployment.system.notifier_url();
+    notifier.clone_into(&mut page.notifier.lock());
+    let folder = deployment.bed().folder();
+
+    let pika = start_pika(&deployment, folder).await;
+    let events_url = format!("{notifier}/v1/events");
+    let curl = Foreign::start("curl", &find("curl"), &["-sN", &events_url], folder);
+    let _browser = start_browser(&page.origin, folder);
+    let exchange = deployment.subscriber("#").await;
+    let client = deployment.stream("").await;
+    let is_ready = |text: &str| text.contains("event: ready\n").then_some(());
+    curl.printed("ready", is_ready).await;
+    pika.printed("a bound queue", |text| {
+        text.contains("bound\n").then_some(())
+    })
+    .await;
+    eventually("ready in the browser", async || {
+        let seen = page.seen.lock();
+        seen.first()
+            .map(|first| assert_eq!(first["event"], "ready"))
+    })
+    .await;
+
+    let (id, last) = changes(&deployment).await;
+    for event in ["schedule.updated", "availability.updated"] {
+        client.wait_for_version(event, &id, last).await;
+    }
+    let expected = told(&client.frames());
+    assert!(expected.len() >= 2 * 4);
+
+    let by_curl = curl
+        .printed("every event", |text| {
+            let frames = told(&FrameReader::default().take(text.as_bytes()));
+            (frames.len() == expected.len()).then_some(frames)
+        })
+        .await;
+    assert_eq!(by_curl, expected);
+    let by_browser = eventually("every event in the browser", async || {
+        let seen = page.seen.lock();
+        let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
+        let changes = seen.iter().filter(|event| event["event"] != "ready");
+        let told: Vec<Told> = changes
+            .map(|event| (text(event, "id"), text(event, "event"), text(event, "data")))
+            .collect();
+        (told.len() == expected.len()).then_some(told)
+    })
+    .await;
+    assert_eq!(by_browser, expected);
+
+    let identities: BTreeSet<String> = exchange
+        .wait_for("every event", |received| {
+            let identities = received.iter().map(identity).map(|value| value.to_string());
+            (received.len() >= expected.len()).then(|| identities.collect())
+        })
+        .await;
+    let by_pika = pika
+        .printed("every event", |text| {
+            let lines = text.lines().skip_while(|line| *line != "bound").skip(1);
+            let events: BTreeSet<String> = lines
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                .map(|event| event.to_string())
+                .collect();
+            (events.len() >= identities.len()).then_some(events)
+        })
+        .await;
+    assert_eq!(by_pika, identities);
+    deployment.assert_sound().await;
+}
+
+/// Some changes, each waited for on the read side so that none is passed over: the contractor and
+/// the last version.
+async fn changes(deployment: &Deployment) -> (String, i64) {
+    let api = &deployment.schedules;
+    let week = Week::ahead();
+    // Text that breaks readers who mistake it for line ends or markup.
+    let name = "Zoë \u{2028}\"O'Hara\" <b>\r\n\u{1F9F0}";
+    let contractor = json!({"name": name, "territory": "leeds", "timeZone": "Europe/London"});
+    let id = api.create(&contractor).await;
+    deployment.availability.cached(&id, 1, &[]).await;
+    let job = week.job("Meter", 1, 600, 660);
+    api.book(&id, &job).await.assert_status(201);
+    deployment.availability.cached(&id, 2, &[]).await;
+    api.patch(&id, &json!({"territory": "york"})).await;
+    deployment.availability.cached(&id, 3, &[]).await;
+    let last = api.patch(&id, &json!({"status": "inactive"})).await;
+    (id, last)
+}
+
+/// The changes among these frames.
+fn told(frames: &[Frame]) -> Vec<Told> {
+    frames
+        .iter()
+        .filter(|frame| frame.event != "ready")
+        .map(|frame| (frame.id.clone(), frame.event.clone(), frame.text.clone()))
+        .collect()
+}
+
+/// As the program in Python prints it.
+fn identity(event: &Received) -> Value {
+    json!({
+        "id": event.id(), "type": event.body["type"], "subject": event.body["subject"],
+        "version": event.version(), "routingKey": event.routing_key,
+        "traceparent": event.headers()["traceparent"],
+    })
+}
+
+async fn start_pika(deployment: &Deployment, folder: &Path) -> Foreign {
+    let python = tokio::task::spawn_blocking(python_with_pika).await.unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/foreign/pika_subscriber.py");
+    let arguments = [
+        script.to_str().unwrap(),
+        deployment.bed().amqp_url(),
+        "rosterwire.events",
+        "#",
+    ];
+    Foreign::start("pika", &python, &arguments, folder)
+}
+
+/// The Python of an environment that has pika, made once below the build's folder.
+fn python_with_pika() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pika");
+    fs::create_dir_all(&folder).unwrap();
+    let lock = File::create(folder.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (environment, made) = (folder.join("environment"), folder.join(PIKA));
+    if !made.exists() {
+        run(
+            &find("python3"),
+            &["-m", "venv", "--clear", environment.to_str().unwrap()],
+        );
+        let quiet = ["install", "--quiet", "--disable-pip-version-check", PIKA];
+        run(&environment.join("bin/pip"), &quiet);
+        File::create(made).unwrap();
+    }
+    environment.join("bin/python")
+}
+
+fn run(program: &Path, arguments: &[&str]) {
+    let output = std::process::Command::new(program).args(arguments).output();
+    let output = output.unwrap();
+    assert!(
+        output.status.success(),
+        "{} {arguments:?} failed (Debian needs python3-venv, and PyPI must be reachable)\n{}{}",
+        program.display(),
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+fn start_browser(origin: &str, folder: &Path) -> Foreign {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = names.iter().find_map(|name| in_path(name));
+    let program = found.unwrap_or_else(|| panic!("none of {names:?} is installed"));
+    let profile = format!("--user-data-dir={}", folder.join("profile").display());
+    let url = format!("{origin}/");
+    let arguments = [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        &profile,
+        &url,
+    ];
+    Foreign::start("browser", &program, &arguments, folder)
+}
+
+fn find(name: &str) -> PathBuf {
+    in_path(name).unwrap_or_else(|| panic!("{name} is not installed"))
+}
+
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}
