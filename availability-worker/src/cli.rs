@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -13,7 +14,7 @@ use shared_events::service::{self, Clock};
 
 use crate::app::Application;
 use crate::calculate::{self, CalculateSettings, ScheduleDocument};
-use crate::config::Config;
+use crate::config::{BIND_ADDR, Config};
 use crate::engine;
 
 /// Bytes of a schedule that `explain` reads.
@@ -37,6 +38,12 @@ enum Command {
     Explain(ExplainSettings),
     /// Prints the OpenAPI description of the HTTP side
     Openapi,
+    /// Asks the worker on this machine whether it is ready, for a container's health check
+    Healthcheck {
+        /// Where it listens
+        #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR)]
+        bind_addr: SocketAddr,
+    },
 }
 
 #[derive(Args)]
@@ -130,8 +137,16 @@ fn obey(command: Command) -> ExitCode {
         }
         Command::Explain(settings) => explain(&settings),
         Command::Openapi => openapi(),
+        Command::Healthcheck { bind_addr } => return healthcheck(bind_addr),
     };
     done.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+fn healthcheck(bind_addr: SocketAddr) -> ExitCode {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(service::healthcheck(bind_addr)),
+        Err(error) => failed(&anyhow::Error::new(error)),
+    }
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {

@@ -9,11 +9,14 @@ use shared_events::service::ServiceSettings;
 use crate::cache::CacheSettings;
 use crate::source::SourceSettings;
 
+/// Where the worker listens unless it is told otherwise.
+pub(crate) const BIND_ADDR: &str = "127.0.0.1:8081";
+
 /// All settings; each is a flag and an environment variable.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     /// Where HTTP is served; port 0 takes a free one, which the log tells
-    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:8081")]
+    #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR)]
     pub bind_addr: SocketAddr,
 
     /// Days that are calculated ahead, from the start of the current UTC day

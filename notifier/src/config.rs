@@ -11,6 +11,9 @@ use shared_events::service::ServiceSettings;
 
 use crate::ring::Limits;
 
+/// Where the notifier listens unless it is told otherwise.
+const BIND_ADDR: &str = "127.0.0.1:8082";
+
 /// What the command line asks for.
 #[derive(Debug, Clone)]
 pub enum Cli {
@@ -25,6 +28,12 @@ pub enum Cli {
 pub enum Command {
     /// Print the OpenAPI document and end
     Openapi,
+    /// Ask the notifier on this machine whether it is ready, for a container's health check
+    Healthcheck {
+        /// Where it listens
+        #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR)]
+        bind_addr: SocketAddr,
+    },
 }
 
 /// Rosterwire's notifier: fans out updates of schedules and availability as server-sent events
@@ -61,7 +70,7 @@ impl Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Config {
     /// Where to listen; port 0 takes a free one and says so in the log
-    #[arg(long, env = "BIND_ADDR", default_value = "127.0.0.1:8082")]
+    #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR)]
     pub bind_addr: SocketAddr,
 
     /// What all processes share.
@@ -190,7 +199,7 @@ pub struct ClientSettings {
     #[arg(long, env = "MAX_FILTER_VALUES", default_value_t = 100, value_parser = at_least_one)]
     pub max_filter_values: usize,
 
-    /// Origins, such as https://board.example.com, whose pages may read the stream; separated by
+    /// Origins, such as `https://board.example.com`, whose pages may read the stream; separated by
     /// commas, none by default
     #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_allowed_origins: Vec<HeaderValue>,
@@ -251,6 +260,11 @@ mod tests {
     fn serving_needs_the_word_on_access_and_printing_does_not() {
         let printing = Cli::try_parse_from(["notifier", "openapi"]).expect("a command");
         assert!(matches!(printing, Cli::Run(Command::Openapi)));
+        let asking = Cli::try_parse_from(["notifier", "healthcheck", "--bind-addr=[::]:80"]);
+        let Ok(Cli::Run(Command::Healthcheck { bind_addr })) = asking else {
+            panic!("{asking:?}")
+        };
+        assert_eq!(bind_addr.port(), 80);
         let serving = Cli::try_parse_from(["notifier", "--auth-mode", "disabled"]);
         let Ok(Cli::Serve(config)) = serving else {
             panic!("{serving:?}")

@@ -11,6 +11,7 @@ async fn main() -> ExitCode {
     match Cli::try_parse_from(std::env::args_os()) {
         Ok(Cli::Serve(config)) => serve(*config).await,
         Ok(Cli::Run(Command::Openapi)) => print_openapi(),
+        Ok(Cli::Run(Command::Healthcheck { bind_addr })) => service::healthcheck(bind_addr).await,
         Err(error) if error.use_stderr() => {
             eprintln!("notifier: {}", one_line(&error));
             ExitCode::from(2)

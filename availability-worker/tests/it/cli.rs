@@ -133,3 +133,10 @@ fn the_committed_openapi_description_is_the_present_one() {
         "openapi.json has drifted: cargo run -p availability-worker -- openapi > availability-worker/openapi.json"
     );
 }
+
+#[test]
+fn a_worker_that_is_not_there_is_not_healthy() {
+    let output = fed(&["healthcheck", "--bind-addr=127.0.0.1:1"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!output.stderr.is_empty());
+}
