@@ -104,13 +104,13 @@ async fn a_job_is_patched_and_cancelled() {
     let id = service.contractor().await;
     let job = service.job(&id, 9).await;
     let path = format!("/v1/jobs/{job}");
-    let patch =
+    let wanted =
         json!({"title": "Gas check", "start": "2026-12-01T08:00:00Z", "bufferBeforeMinutes": 0});
     let stale = service
-        .json("PATCH", &path, &[("if-match", "\"1\"")], &patch)
+        .json("PATCH", &path, &[("if-match", "\"1\"")], &wanted)
         .await;
     assert_eq!(stale.problem(412), "precondition-failed");
-    let patched = service.json("PATCH", &path, &[], &patch).await.expect(200);
+    let patched = service.json("PATCH", &path, &[], &wanted).await.expect(200);
     assert_eq!(patched.etag(), "\"3\"");
     assert_eq!(
         patched.body,

@@ -12,6 +12,7 @@ fn with(field: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn every_bound_of_a_new_contractor_is_told_with_its_pointer() {
     let service = Service::start().await;
     let hours = json!({"days": ["MO"], "start": "08:00", "end": "17:00"});

@@ -30,7 +30,7 @@ async fn racing_patches_make_versions_without_gaps_and_lose_nothing() {
     let id = service.contractor().await;
     let path = format!("/v1/contractors/{id}/schedule");
     let overrides = |day: u32| format!("/v1/contractors/{id}/date-overrides/2026-12-{day:02}");
-    let patches = (0..15).map(|n| {
+    let renames = (0..15).map(|n| {
         let path = &path;
         let service = &service;
         async move {
@@ -50,8 +50,8 @@ async fn racing_patches_make_versions_without_gaps_and_lose_nothing() {
                 .expect(201)
         }
     });
-    let (patched, put) = futures::join!(join_all(patches), join_all(days));
-    let mut versions: Vec<i64> = patched
+    let (named, put) = futures::join!(join_all(renames), join_all(days));
+    let mut versions: Vec<i64> = named
         .iter()
         .chain(&put)
         .map(|reply| reply.etag().trim_matches('"').parse().unwrap())
@@ -94,9 +94,9 @@ async fn of_two_patches_from_one_version_the_second_is_told() {
         let path = &path;
         let service = &service;
         async move {
-            let patch = json!({"name": format!("name {n}")});
+            let wanted = json!({"name": format!("name {n}")});
             service
-                .json("PATCH", path, &[("if-match", "\"1\"")], &patch)
+                .json("PATCH", path, &[("if-match", "\"1\"")], &wanted)
                 .await
         }
     }))

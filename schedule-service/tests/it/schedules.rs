@@ -12,7 +12,7 @@ async fn a_patch_changes_what_it_names_and_answers_the_whole_schedule() {
     let path = format!("/v1/contractors/{id}/schedule");
     let before = service.get(&path).await.body;
     service.clock.advance(TimeDelta::minutes(1));
-    let patch = json!({
+    let wanted = json!({
         "name": "Ada Lovelace", "skills": ["gas"], "status": "inactive",
         "bookingRules": {"slotIntervalMinutes": 15},
     });
@@ -24,7 +24,7 @@ async fn a_patch_changes_what_it_names_and_answers_the_whole_schedule() {
         ),
     ];
     let patched = service
-        .send("PATCH", &path, &headers, Some(&patch.to_string()))
+        .send("PATCH", &path, &headers, Some(&wanted.to_string()))
         .await
         .expect(200);
     assert_eq!(patched.etag(), "\"2\"");
@@ -69,12 +69,12 @@ async fn a_patch_needs_the_version_that_there_is() {
     let service = Service::start().await;
     let id = service.contractor().await;
     let path = format!("/v1/contractors/{id}/schedule");
-    let patch = json!({"name": "Grace"});
-    let reply = service.json("PATCH", &path, &[], &patch).await;
+    let wanted = json!({"name": "Grace"});
+    let reply = service.json("PATCH", &path, &[], &wanted).await;
     assert_eq!(reply.problem(428), "precondition-required");
     for stale in ["\"2\"", "W/\"1\"", "\"0\", \"7\""] {
         let reply = service
-            .json("PATCH", &path, &[("if-match", stale)], &patch)
+            .json("PATCH", &path, &[("if-match", stale)], &wanted)
             .await;
         assert_eq!(reply.problem(412), "precondition-failed");
         assert_eq!(
@@ -83,16 +83,16 @@ async fn a_patch_needs_the_version_that_there_is() {
         );
     }
     let malformed = service
-        .json("PATCH", &path, &[("if-match", "1")], &patch)
+        .json("PATCH", &path, &[("if-match", "1")], &wanted)
         .await;
     assert_eq!(malformed.problem(400), "malformed-header");
     service
-        .json("PATCH", &path, &[("if-match", "\"7\", \"1\"")], &patch)
+        .json("PATCH", &path, &[("if-match", "\"7\", \"1\"")], &wanted)
         .await
         .expect(200);
     let unknown = "/v1/contractors/018f6b1c-7a2d-7c3e-8f4a-5b6c7d8e9f01/schedule";
     assert_eq!(
-        service.patch(unknown, patch).await.problem(404),
+        service.patch(unknown, wanted).await.problem(404),
         "not-found"
     );
 }
