@@ -16,6 +16,7 @@ use crate::handler::ScheduleUpdatedHandler;
 use crate::http::{ReadSide, routes};
 use crate::loads::Loads;
 use crate::readings::Readings;
+use crate::rebuild::Rebuild;
 use crate::recalculation::Recalculation;
 use crate::source::ScheduleSource;
 use crate::watchers::Watchers;
@@ -26,6 +27,7 @@ pub struct Application {
     config: Config,
     consumer: Arc<Consumer>,
     handler: Arc<ScheduleUpdatedHandler>,
+    rebuild: Rebuild,
     router: Router,
 }
 
@@ -42,6 +44,11 @@ impl Application {
             clock.clone(),
             config.horizon_days,
         ));
+        let rebuild = Rebuild::new(
+            cache.clone(),
+            Arc::clone(&source),
+            Arc::clone(&recalculation),
+        );
         let loads = Arc::new(Loads::new(
             source,
             Arc::clone(&recalculation),
@@ -102,6 +109,7 @@ impl Application {
             config,
             consumer,
             handler,
+            rebuild,
             router,
         })
     }
@@ -109,6 +117,7 @@ impl Application {
     /// Consumes and serves until the soft signal, then finishes what is in hand.
     pub async fn run_until_stopped(self, listener: TcpListener, shutdown: &Shutdown) {
         let (consumer, stop) = (self.consumer, shutdown.soft().clone());
+        shutdown.spawn(self.rebuild.run(stop.clone()));
         shutdown.spawn(async move { consumer.run(self.handler, stop).await });
         http::serve(listener, self.router, &self.config.service, shutdown).await;
     }

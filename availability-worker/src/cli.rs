@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::Schedule;
 use shared_events::service::{self, Clock};
@@ -79,36 +78,8 @@ pub fn run() -> ExitCode {
         Ok((Some(command), _)) => obey(command),
         Ok((None, Some(config))) => serve(config),
         Ok((None, None)) => ExitCode::FAILURE,
-        Err(error) => refuse(&error),
+        Err(error) => service::refuse_command_line("availability-worker", &error),
     }
-}
-
-/// Help goes to standard output; a bad setting is one line on standard error and exit code 2.
-fn refuse(error: &clap::Error) -> ExitCode {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let mut rendered = error.render().to_string();
-    // An address may hold a password, which must not get into a log.
-    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-        && value.contains("://")
-    {
-        rendered = rendered.replace(&format!("value '{value}'"), "value");
-    }
-    let first: Vec<&str> = rendered
-        .lines()
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    eprintln!(
-        "availability-worker: {}",
-        first.join(" ").trim_start_matches("error: ")
-    );
-    ExitCode::from(2)
 }
 
 fn serve(config: Config) -> ExitCode {

@@ -17,6 +17,7 @@ pub mod handler;
 pub mod http;
 pub mod loads;
 pub mod readings;
+pub mod rebuild;
 pub mod recalculation;
 pub mod search;
 pub mod source;

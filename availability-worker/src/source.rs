@@ -95,10 +95,44 @@ impl ScheduleSource {
             })
     }
 
+    /// The next schedules by contractor id, at most `limit`; none after the last.
+    pub async fn page(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<Schedule>, SourceError> {
+        let after = after.unwrap_or(Uuid::nil());
+        let url = format!("{}/v1/schedules?after={after}&limit={limit}", self.base);
+        let max_bytes = self.max_bytes.saturating_mul(limit);
+        let Some(body) = self.read(url, max_bytes).await? else {
+            return Err(SourceError::Unexpected("status 404".to_owned()));
+        };
+        serde_json::Deserializer::from_slice(&body)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(|error| SourceError::Unexpected(format!("no schedules: {error}")))
+    }
+
     async fn ask(&self, id: Uuid) -> Result<Option<Schedule>, SourceError> {
+        let url = format!("{}/v1/contractors/{id}/schedule", self.base);
+        let Some(body) = self.read(url, self.max_bytes).await? else {
+            return Ok(None);
+        };
+        let schedule: Schedule = serde_json::from_slice(&body)
+            .map_err(|error| SourceError::Unexpected(format!("no schedule: {error}")))?;
+        if schedule.contractor_id == id {
+            Ok(Some(schedule))
+        } else {
+            Err(SourceError::Unexpected(
+                "another contractor's schedule".to_owned(),
+            ))
+        }
+    }
+
+    /// A body of at most `max_bytes`; none where there is nothing.
+    async fn read(&self, url: String, max_bytes: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let unreachable =
             |error: reqwest::Error| SourceError::Unreachable(error.without_url().to_string());
-        let url = format!("{}/v1/contractors/{id}/schedule", self.base);
         let answer = self.client.get(url).send().await.map_err(unreachable)?;
         let status = answer.status();
         if status == reqwest::StatusCode::NOT_FOUND {
@@ -111,21 +145,12 @@ impl ScheduleSource {
         let mut chunks = answer.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             body.extend_from_slice(&chunk.map_err(unreachable)?);
-            if body.len() > self.max_bytes {
+            if body.len() > max_bytes {
                 return Err(SourceError::Unexpected(format!(
-                    "more than {} bytes",
-                    self.max_bytes
+                    "more than {max_bytes} bytes"
                 )));
             }
         }
-        let schedule: Schedule = serde_json::from_slice(&body)
-            .map_err(|error| SourceError::Unexpected(format!("no schedule: {error}")))?;
-        if schedule.contractor_id == id {
-            Ok(Some(schedule))
-        } else {
-            Err(SourceError::Unexpected(
-                "another contractor's schedule".to_owned(),
-            ))
-        }
+        Ok(Some(body))
     }
 }

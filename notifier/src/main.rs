@@ -12,12 +12,7 @@ async fn main() -> ExitCode {
         Ok(Cli::Serve(config)) => serve(*config).await,
         Ok(Cli::Run(Command::Openapi)) => print_openapi(),
         Ok(Cli::Run(Command::Healthcheck { bind_addr })) => service::healthcheck(bind_addr).await,
-        Err(error) if error.use_stderr() => {
-            eprintln!("notifier: {}", one_line(&error));
-            ExitCode::from(2)
-        }
-        // Help and version are no errors.
-        Err(text) => text.exit(),
+        Err(error) => service::refuse_command_line("notifier", &error),
     }
 }
 
@@ -43,15 +38,4 @@ fn print_openapi() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// What is wrong with the command line, without the usage that follows it.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = first.split_whitespace().collect();
-    format!(
-        "{} (--help tells all settings)",
-        words.join(" ").trim_start_matches("error: ")
-    )
 }

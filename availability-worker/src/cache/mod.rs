@@ -6,6 +6,8 @@
 //! | `rw:schedules:{territory}` | hash | contractor id → the schedule as JSON, of the same version |
 //! | `rw:home:{id}` | hash | `v` highest version, `c` its territory, `t:<territory>` wherever it may be stored |
 //! | `rw:territories` | set | territories that were ever written |
+//! | `rw:{complete}` | string | there once every contractor has been taken in; see [`crate::rebuild`] |
+//! | `rw:{complete}:<token>` | string | a rebuild under way, for an hour at most |
 //!
 //! The braces are Redis Cluster hash tags: both hashes of a territory lie in one slot, so one
 //! function updates them together. Nothing expires, and nothing is written but by the functions in
@@ -183,6 +185,31 @@ impl Cache {
             .collect())
     }
 
+    /// Whether every contractor has been taken in since Redis began to hold anything.
+    pub async fn is_complete(&self) -> Result<bool, CacheError> {
+        self.run(redis::pipe().exists(COMPLETE)).await.map(first)
+    }
+
+    /// Notes that a rebuild begins.
+    pub async fn begin_rebuild(&self, token: Uuid) -> Result<(), CacheError> {
+        let mut pipe = redis::pipe();
+        pipe.set_ex(rebuild_key(token), 1, REBUILD_SECONDS).ignore();
+        self.run(&pipe).await
+    }
+
+    /// Marks the cache as complete, unless it was emptied since the rebuild `token` began.
+    pub async fn finish_rebuild(&self, token: Uuid) -> Result<bool, CacheError> {
+        let mut pipe = redis::pipe();
+        // RENAME fails on a key that is not there, so the mark is as old as the token.
+        pipe.cmd("RENAME").arg(rebuild_key(token)).arg(COMPLETE);
+        pipe.cmd("PERSIST").arg(COMPLETE).ignore();
+        match self.run::<()>(&pipe).await {
+            Ok(()) => Ok(true),
+            Err(CacheError(error)) if error.to_string().contains("no such key") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Runs a pipeline; loads the functions first if Redis has lost them.
     async fn run<T: FromRedisValue>(&self, pipe: &Pipeline) -> Result<T, CacheError> {
         let mut connection = self.connection.clone();
@@ -197,6 +224,14 @@ impl Cache {
 }
 
 const TERRITORIES: &str = "rw:territories";
+const COMPLETE: &str = "rw:{complete}";
+
+/// How long a rebuild may take before its beginning is forgotten: one that takes longer begins anew.
+const REBUILD_SECONDS: u64 = 3_600;
+
+fn rebuild_key(token: Uuid) -> String {
+    format!("{COMPLETE}:{token}")
+}
 
 fn home_key(id: Uuid) -> String {
     format!("rw:home:{{{id}}}")

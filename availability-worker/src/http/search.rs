@@ -14,6 +14,7 @@ use super::parameters::Parameters;
 use super::tagged::tagged;
 use super::{RETRY_AFTER_SECONDS, ReadSide};
 use crate::bounds::{Asked, MAX_DURATION};
+use crate::cache::CacheError;
 use crate::search::{Candidate, Place, Search};
 use crate::stamp::Stamp;
 
@@ -148,6 +149,15 @@ pub(super) async fn search(
             RETRY_AFTER_SECONDS,
         ));
     };
+    let unavailable =
+        |error: CacheError| Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS);
+    if !read_side.cache.is_complete().await.map_err(unavailable)? {
+        // An answer now could leave people out, and nobody could tell.
+        return Err(Problem::unavailable(
+            "the cache is being rebuilt",
+            RETRY_AFTER_SECONDS,
+        ));
+    }
     let limit = usize::try_from(limit).unwrap_or(1);
     let search = Search {
         query,
@@ -156,10 +166,7 @@ pub(super) async fn search(
         limit,
         after,
     };
-    let page = search
-        .run(&read_side.cache)
-        .await
-        .map_err(|error| Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS))?;
+    let page = search.run(&read_side.cache).await.map_err(unavailable)?;
     let answer = AvailableContractors {
         from: Stamp(query.range.start),
         to: Stamp(query.range.end),

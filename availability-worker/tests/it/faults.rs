@@ -108,3 +108,42 @@ async fn a_crash_between_the_cache_and_the_stream_is_made_good_by_the_redelivery
     let world = world.start_worker().await;
     world.told_of(&schedule).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_redis_is_filled_again_and_no_search_leaves_anybody_out_meanwhile() {
+    let world = World::new().await;
+    let schedules: Vec<_> = (1..=450).map(|n| contractor(n, 3)).collect();
+    for schedule in &schedules {
+        world.truth.knows(schedule);
+    }
+    let path = "/v1/availability?durationMinutes=60&limit=200";
+    let complete = async || {
+        let (mut page, mut found) = (path.to_owned(), 0);
+        loop {
+            let (status, body) = world.get(&page).await;
+            if status != 200 {
+                return false;
+            }
+            found += body["items"].as_array().unwrap().len();
+            match body["nextCursor"].as_str() {
+                Some(cursor) => page = format!("{path}&cursor={cursor}"),
+                None => return found == schedules.len(),
+            }
+        }
+    };
+    // The mark of a cache that was empty from the start came before they were known.
+    world.bed.redis_process().kill().await.unwrap();
+    world.bed.redis_process().restart().await.unwrap();
+    world.until("everybody is found", complete).await;
+    // From here on an answer is whole, or there is none.
+    world.bed.redis_process().kill().await.unwrap();
+    world.bed.redis_process().restart().await.unwrap();
+    for _ in 0..50 {
+        let (status, body) = world.get(path).await;
+        assert!(
+            status == 503 || body["items"].as_array().unwrap().len() == 200,
+            "{status} {body}"
+        );
+    }
+    world.until("everybody is found again", complete).await;
+}

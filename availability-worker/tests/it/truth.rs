@@ -1,4 +1,4 @@
-//! A stand-in for schedule-service: the one route that the worker calls, as the contract says.
+//! A stand-in for schedule-service: the routes that the worker calls, as the contract says.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -35,6 +35,7 @@ impl Truth {
         });
         let router = Router::new()
             .route("/v1/contractors/{id}/schedule", get(answer))
+            .route("/v1/schedules", get(page))
             .with_state(Arc::clone(&truth));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         truth
@@ -73,4 +74,27 @@ async fn answer(State(truth): State<Arc<Truth>>, Path(id): Path<Uuid>) -> Respon
         Some(schedule) => Json(schedule).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+#[derive(serde::Deserialize)]
+struct Page {
+    after: Uuid,
+    limit: usize,
+}
+
+async fn page(State(truth): State<Arc<Truth>>, Query(page): Query<Page>) -> Response {
+    if truth.broken.load(Ordering::SeqCst) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let schedules = truth.schedules.lock().unwrap();
+    let mut all: Vec<_> = schedules
+        .values()
+        .filter(|s| s.contractor_id > page.after)
+        .collect();
+    all.sort_by_key(|schedule| schedule.contractor_id);
+    let lines = all
+        .into_iter()
+        .take(page.limit)
+        .map(|s| serde_json::to_string(s).unwrap() + "\n");
+    lines.collect::<String>().into_response()
 }
