@@ -72,21 +72,27 @@ impl Floors {
     }
 }
 
-/// A document of about `size` bytes that compresses about as well as a schedule does.
+/// A JSON document of `size` bytes that compresses about as well as a schedule does.
 fn document(size: usize, number: u64) -> Vec<u8> {
-    use std::fmt::Write;
     let mut text = format!("{{\"version\":{number},\"jobs\":[");
-    while text.len() + 2 < size {
-        let id = uuid::Uuid::new_v4();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "{{\"id\":\"{id}\",\"title\":\"Boiler service\",\"start\":\"2026-12-01T09:00:00Z\",\
-             \"end\":\"2026-12-01T11:00:00Z\",\"bufferBeforeMinutes\":30,\"bufferAfterMinutes\":30}},"
+    let end = "\"\"]}";
+    loop {
+        let job = format!(
+            "{{\"id\":\"{}\",\"title\":\"Boiler service\",\"start\":\"2026-12-01T09:00:00Z\",\
+             \"end\":\"2026-12-01T11:00:00Z\",\"bufferBeforeMinutes\":30,\"bufferAfterMinutes\":30}},",
+            uuid::Uuid::new_v4()
         );
+        if text.len() + job.len() + end.len() > size {
+            break;
+        }
+        text += &job;
     }
-    text.truncate(size - 2);
-    text += "]}";
+    // One more entry, a string, fills it up.
+    text.push('"');
+    while text.len() + end.len() - 1 < size {
+        text.push('-');
+    }
+    text += &end[1..];
     text.into_bytes()
 }
 
@@ -115,7 +121,9 @@ where
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_document_has_its_size() {
-        assert_eq!(super::document(5_000, 1).len(), 5_000);
+    fn a_document_is_json_of_its_size() {
+        let document = super::document(5_000, 1);
+        assert_eq!(document.len(), 5_000);
+        assert!(serde_json::from_slice::<serde_json::Value>(&document).is_ok());
     }
 }
