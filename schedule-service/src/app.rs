@@ -83,6 +83,7 @@ impl Application {
             self.pool.clone(),
             self.clock.clone(),
             self.settings.http.clone(),
+            self.relay.hand_over().clone(),
         );
         let (router, openapi) = routes(api);
         http::application(router, openapi, health, &self.settings.service)

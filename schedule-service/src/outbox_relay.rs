@@ -3,24 +3,27 @@
 //! A change and its event are one transaction, so the event is in the outbox exactly when the
 //! change is in the database. Relays, any number in any number of processes, claim batches that the
 //! others do not hold, publish each and await its confirms. Nothing orders them: a subscriber keeps
-//! the highest version.
+//! the highest version. What a process has just committed it publishes from memory where it can
+//! (`hand_over.rs`); the relays see to all the rest.
 
 mod backlog;
 mod batch;
+mod hand_over;
 mod link;
 mod lookout;
 mod refusal;
 mod settings;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use shared_events::amqp::{AmqpSettings, Backoff, PublishError, Publisher};
 use shared_events::service::Shutdown;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -29,6 +32,7 @@ use backlog::Backlog;
 use batch::{Batch, Limits};
 use link::Link;
 
+pub use hand_over::{Committed, HandOver, Place};
 pub use settings::OutboxSettings;
 
 /// The shortest wait after a failure, however soon the server seems to be back.
@@ -55,6 +59,9 @@ struct Shared {
     database: Link,
     /// How many events are yet to be published one by one, to find the one that the broker objects to.
     suspects: AtomicU32,
+    hand_over: HandOver,
+    /// What was handed over, until the task that publishes it takes this.
+    handed_over: Mutex<Option<Receiver<(Instant, Committed)>>>,
 }
 
 /// Why a batch was not published, or not let go of. Its events are in the outbox still.
@@ -91,6 +98,7 @@ impl OutboxRelay {
     pub fn new(pool: PgPool, amqp: AmqpSettings, settings: OutboxSettings) -> Self {
         let seconds = 2 * amqp.amqp_connect_timeout_seconds + amqp.amqp_publish_timeout_seconds;
         let longest_claim = Duration::from_secs(seconds + 10);
+        let (hand_over, handed_over) = HandOver::new(settings.outbox_hand_over, settings.hold());
         Self {
             shared: Arc::new(Shared {
                 settings,
@@ -101,6 +109,8 @@ impl OutboxRelay {
                 broker: Link::new("broker"),
                 database: Link::new("database"),
                 suspects: AtomicU32::new(0),
+                hand_over,
+                handed_over: Mutex::new(Some(handed_over)),
             }),
         }
     }
@@ -110,9 +120,28 @@ impl OutboxRelay {
     pub fn start(&self, shutdown: &Shutdown) {
         backlog::describe_metrics();
         shutdown.spawn(lookout::keep_watch(self.clone(), shutdown.soft().clone()));
+        let settings = &self.shared.settings;
+        if settings.outbox_relays > 0
+            && settings.outbox_hand_over > 0
+            && let Some(receiver) = self.take_handed_over()
+        {
+            let stop = shutdown.soft().clone();
+            shutdown.spawn(hand_over::publish_handed_over(self.clone(), receiver, stop));
+        }
         for _ in 0..self.shared.settings.outbox_relays {
             shutdown.spawn(self.clone().run(shutdown.soft().clone()));
         }
+    }
+
+    fn take_handed_over(&self) -> Option<Receiver<(Instant, Committed)>> {
+        let slot = self.shared.handed_over.lock();
+        slot.unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where events that are committed in this process may be handed over.
+    #[must_use]
+    pub fn hand_over(&self) -> &HandOver {
+        &self.shared.hand_over
     }
 
     /// Publishes all that is due, then says how many events that was. For tests, which drain the

@@ -19,6 +19,7 @@ use super::{ANONYMOUS, Api};
 use crate::domain::Change;
 use crate::domain::limits::MAX_BUFFER_MINUTES;
 use crate::error::{busy, from_store, job_overlap};
+use crate::outbox_relay::{Committed, Place};
 use crate::store::schedules::{Which, load, lock};
 use crate::store::{StoreError, commit, idempotency, jobs};
 
@@ -97,7 +98,12 @@ pub(super) async fn change<T: Send>(
             try_locked(&mut connection, &write, &command, &answer).await
         };
         let problem = match tried {
-            Ok(answer) => return Ok(answer),
+            Ok((answer, handing)) => {
+                if let Some(handing) = handing {
+                    handing.hand_over();
+                }
+                return Ok(answer);
+            }
             Err(failure) => match settle(&mut connection, failure).await? {
                 Some(problem) => problem,
                 None => continue,
@@ -153,7 +159,7 @@ async fn try_locked<T: Send>(
     write: &Write<'_>,
     command: &(impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem> + Send + Sync),
     answer: &(impl Fn(&T, &Schedule) -> Result<Answer, Problem> + Send + Sync),
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Option<Handing>), Failure> {
     let mut transaction = connection.begin().await?;
     let holder = match write.which {
         Target::Contractor(id) => Some(id),
@@ -163,9 +169,9 @@ async fn try_locked<T: Send>(
     };
     lock(&mut transaction, holder.as_slice()).await?;
     // Where the job has moved in between, the version guards what the lock does not.
-    let answer = try_change(&mut transaction, write, command, answer).await?;
+    let (answer, handing) = try_change(&mut transaction, write, command, answer).await?;
     transaction.commit().await?;
-    Ok(answer)
+    Ok((answer, handing))
 }
 
 async fn try_change<T: Send>(
@@ -173,7 +179,7 @@ async fn try_change<T: Send>(
     write: &Write<'_>,
     command: &(impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem> + Send + Sync),
     answer: &(impl Fn(&T, &Schedule) -> Result<Answer, Problem> + Send + Sync),
-) -> Result<Answer, Failure> {
+) -> Result<(Answer, Option<Handing>), Failure> {
     let now = write.api.now();
     let since = write.jobs_since.unwrap_or_else(|| upcoming_since(now));
     let id;
@@ -195,23 +201,37 @@ async fn try_change<T: Send>(
         if let Some(key) = write.key {
             idempotency::remember(connection, &key.remembered(&answer), now).await?;
         }
-        return Ok(answer);
+        return Ok((answer, None));
     };
     let answer = answer(&outcome, &change.after)?;
     let remembered = write.key.map(|key| key.remembered(&answer));
-    update(connection, &change, remembered.as_ref()).await?;
+    let handing = update(connection, write.api, &change, remembered.as_ref()).await?;
     observe(&change);
-    Ok(answer)
+    Ok((answer, handing))
+}
+
+/// A written event with a place to hand it over at, once it is committed.
+#[derive(Debug)]
+pub(super) struct Handing(Place, Committed);
+
+impl Handing {
+    pub(super) fn hand_over(self) {
+        self.0.hand_over(self.1);
+    }
 }
 
 /// Commits a change; an overlap takes along what it needs to be told.
 pub(super) async fn update(
     connection: &mut PgConnection,
+    api: &Api,
     change: &Change,
     answer: Option<&idempotency::Remembered<'_>>,
-) -> Result<(), Failure> {
-    commit::update(connection, change, answer)
+) -> Result<Option<Handing>, Failure> {
+    let place = api.hand_over().place();
+    let hold = place.as_ref().map(Place::hold);
+    commit::update(connection, change, answer, hold)
         .await
+        .map(|committed| place.map(|place| Handing(place, committed)))
         .map_err(|error| match error {
             StoreError::Overlap => {
                 let jobs = change.data.current_values.jobs.iter().flatten();

@@ -24,6 +24,7 @@ use super::schedules::shown;
 use super::{ANONYMOUS, Api, cursor};
 use crate::domain::Change;
 use crate::error::{busy, contractor_exists, etag, from_store, no_contractor};
+use crate::outbox_relay::Place;
 use crate::request::{NewContractorBody, is_slug};
 use crate::store::{StoreError, commit, contractors};
 
@@ -127,12 +128,17 @@ pub(super) async fn create(
             .version(change.after.version)
             .location(&format!("/v1/contractors/{id}"));
         let remembered = key.as_ref().map(|key| key.remembered(&answer));
-        match commit::create(&mut connection, &change, remembered.as_ref()).await {
-            Ok(true) => {
+        let place = api.hand_over().place();
+        let hold = place.as_ref().map(Place::hold);
+        match commit::create(&mut connection, &change, remembered.as_ref(), hold).await {
+            Ok(Some(committed)) => {
+                if let Some(place) = place {
+                    place.hand_over(committed);
+                }
                 observe(&change);
                 return Ok(answer);
             }
-            Ok(false) => {
+            Ok(None) => {
                 drop(connection);
                 return refuse(&api, key.as_ref(), contractor_exists(id)).await;
             }

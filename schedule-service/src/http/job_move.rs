@@ -5,7 +5,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::change::{ATTEMPTS, Failure, observe, settle, upcoming_since, update};
+use super::change::{ATTEMPTS, Failure, Handing, observe, settle, upcoming_since, update};
 use super::precondition::IfMatch;
 use super::{ANONYMOUS, Api};
 use crate::domain::{Change, command};
@@ -92,11 +92,13 @@ async fn try_move(
     let changes = [(&from, from_after), (&to, to_after)]
         .map(|(before, after)| Change::between(Some(before), after, now, ANONYMOUS));
     // The job leaves before it arrives: its id is unique.
+    let mut handings = Vec::new();
     for change in changes.iter().flatten() {
-        update(&mut transaction, change, None).await?;
+        handings.extend(update(&mut transaction, api, change, None).await?);
     }
     let answer = answer(target, to.version + 1, &job)?;
     transaction.commit().await?;
+    handings.into_iter().for_each(Handing::hand_over);
     changes.iter().flatten().for_each(observe);
     Ok(answer)
 }

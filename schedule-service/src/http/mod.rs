@@ -29,6 +29,7 @@ use utoipa_axum::routes;
 
 use crate::config::HttpSettings;
 use crate::error::from_store;
+use crate::outbox_relay::HandOver;
 
 /// Who asks, until access control says more.
 pub(crate) const ANONYMOUS: &str = "anonymous";
@@ -42,16 +43,18 @@ struct Shared {
     pool: PgPool,
     clock: Clock,
     settings: HttpSettings,
+    hand_over: HandOver,
 }
 
 impl Api {
     /// The interface over these.
     #[must_use]
-    pub fn new(pool: PgPool, clock: Clock, settings: HttpSettings) -> Self {
+    pub fn new(pool: PgPool, clock: Clock, settings: HttpSettings, hand_over: HandOver) -> Self {
         Self(Arc::new(Shared {
             pool,
             clock,
             settings,
+            hand_over,
         }))
     }
 
@@ -61,6 +64,10 @@ impl Api {
 
     fn settings(&self) -> &HttpSettings {
         &self.0.settings
+    }
+
+    fn hand_over(&self) -> &HandOver {
+        &self.0.hand_over
     }
 
     fn now(&self) -> chrono::DateTime<chrono::Utc> {

@@ -46,7 +46,11 @@ impl Loader {
                     let schedule = contractor.into_schedule(id, Uuid::now_v7);
                     let change = Change::between(None, schedule, self.clock.now(), ACTOR);
                     match change {
-                        Some(change) if commit::create(&mut transaction, &change, None).await? => {
+                        Some(change)
+                            if commit::create(&mut transaction, &change, None, None)
+                                .await?
+                                .is_some() =>
+                        {
                             Outcome::Loaded
                         }
                         // A contractor of that id, from another time or from an earlier line.

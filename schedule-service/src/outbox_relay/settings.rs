@@ -25,6 +25,18 @@ pub struct OutboxSettings {
           value_parser = clap::value_parser!(u32).range(1..=256 << 20))]
     pub outbox_batch_bytes: u32,
 
+    /// How many committed events wait in memory to be published without being read from the outbox
+    /// again, at most; those beyond go through the outbox alone. 0: all do
+    #[arg(long, env = "OUTBOX_HAND_OVER", default_value_t = 256,
+          value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    pub outbox_hand_over: u16,
+
+    /// For how many seconds the relays leave an event alone that was handed over in memory. After a
+    /// crash such an event is published this much later
+    #[arg(long, env = "OUTBOX_HOLD_SECONDS", default_value_t = 2,
+          value_parser = clap::value_parser!(u16).range(1..=300))]
+    pub outbox_hold_seconds: u16,
+
     /// How often the outbox is looked at without being told to, in seconds. The database's NOTIFY
     /// wakes the relay at once; this bounds what a lost one costs, and how old the gauges are
     #[arg(long, env = "OUTBOX_POLL_SECONDS", default_value_t = 1,
@@ -51,6 +63,11 @@ pub struct OutboxSettings {
 }
 
 impl OutboxSettings {
+    /// For how long the relays leave alone what was handed over.
+    pub(super) fn hold(&self) -> Duration {
+        Duration::from_secs(self.outbox_hold_seconds.into())
+    }
+
     /// How often the outbox is looked at unasked.
     pub(super) fn poll(&self) -> Duration {
         Duration::from_secs(self.outbox_poll_seconds.into())

@@ -1,6 +1,10 @@
 //! Committing a change: the schedule, its jobs, the history, the event and the remembered answer in
 //! one statement, which is a transaction of its own or part of one.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use shared_events::amqp::Message;
 use shared_events::schedule::Job;
 use shared_events::trace::TraceHeaders;
 use shared_events::{Envelope, IntegrationEvent, ScheduleUpdated};
@@ -13,17 +17,21 @@ use super::idempotency::Remembered;
 use super::schedules::status_name;
 use crate::domain::Change;
 use crate::domain::event::schedule_updated;
+use crate::outbox_relay::Committed;
 
-/// Creates the contractor of `change`. Says whether it did: not if there is one of that id already.
+/// Creates the contractor of `change`; none if there is one of that id already. With `hold` the
+/// event is the caller's to hand over once it is committed: the relays are not told of it, and leave
+/// it alone for so long.
 pub async fn create(
     connection: &mut PgConnection,
     change: &Change,
     answer: Option<&Remembered<'_>>,
-) -> Result<bool, StoreError> {
+    hold: Option<Duration>,
+) -> Result<Option<Committed>, StoreError> {
     let row = &change.after;
     let jobs = JobRows::of(change);
     let event = OutboxRow::of(change)?;
-    let done = sqlx::query_scalar!(
+    let done = sqlx::query!(
         r#"
         WITH changed AS (
             INSERT INTO contractors (
@@ -53,10 +61,17 @@ pub async fn create(
             SELECT changed.id, $2, $12, $19 FROM changed
         ),
         event AS (
-            INSERT INTO outbox (event_id, event_type, routing_key, payload, traceparent, tracestate)
-            SELECT $20, $30, $21, $22, $23, $31 FROM changed
+            INSERT INTO outbox (
+                event_id, event_type, routing_key, payload, traceparent, tracestate, next_attempt_at
+            )
+            SELECT $20, $30, $21, $22, $23, $31,
+                   clock_timestamp() + make_interval(secs => $32::float8)
+            FROM changed
+            RETURNING id
         )
-        SELECT pg_notify('outbox', '')::text AS told FROM changed
+        SELECT id AS "id!",
+               CASE WHEN $32::float8 IS NULL THEN pg_notify('outbox', '')::text END AS told
+        FROM event
         "#,
         row.contractor_id,
         row.version,
@@ -78,9 +93,9 @@ pub async fn create(
         &jobs.buffers_after,
         Json(&change.data) as _,
         event.id,
-        event.routing_key,
-        event.payload,
-        event.trace.traceparent,
+        &event.routing_key,
+        &event.payload,
+        event.trace.traceparent.as_deref(),
         answer.map(|answer| answer.actor),
         answer.map(|answer| answer.key),
         answer.map(|answer| answer.request_hash),
@@ -88,25 +103,27 @@ pub async fn create(
         answer.map(|answer| Json(answer.headers)) as _,
         answer.map(|answer| answer.body),
         ScheduleUpdated::TYPE,
-        event.trace.tracestate,
+        event.trace.tracestate.as_deref(),
+        hold.map(|hold| hold.as_secs_f64()),
     )
     .fetch_optional(connection)
     .await?;
-    Ok(done.is_some())
+    Ok(done.map(|row| event.committed(row.id)))
 }
 
 /// Commits `change` if the schedule still has the version that it was made from, else
 /// [`StoreError::Stale`]. The guard makes the read before it safe without a lock: whoever was
-/// faster has taken the version away.
+/// faster has taken the version away. `hold` is as in [`create`].
 pub async fn update(
     connection: &mut PgConnection,
     change: &Change,
     answer: Option<&Remembered<'_>>,
-) -> Result<(), StoreError> {
+    hold: Option<Duration>,
+) -> Result<Committed, StoreError> {
     let row = &change.after;
     let jobs = JobRows::of(change);
     let event = OutboxRow::of(change)?;
-    let done = sqlx::query_scalar!(
+    let done = sqlx::query!(
         r#"
         WITH changed AS (
             UPDATE contractors
@@ -143,10 +160,17 @@ pub async fn update(
             SELECT changed.id, $2, $12, $19 FROM changed
         ),
         event AS (
-            INSERT INTO outbox (event_id, event_type, routing_key, payload, traceparent, tracestate)
-            SELECT $20, $30, $21, $22, $23, $31 FROM changed
+            INSERT INTO outbox (
+                event_id, event_type, routing_key, payload, traceparent, tracestate, next_attempt_at
+            )
+            SELECT $20, $30, $21, $22, $23, $31,
+                   clock_timestamp() + make_interval(secs => $33::float8)
+            FROM changed
+            RETURNING id
         )
-        SELECT pg_notify('outbox', '')::text AS told FROM changed
+        SELECT id AS "id!",
+               CASE WHEN $33::float8 IS NULL THEN pg_notify('outbox', '')::text END AS told
+        FROM event
         "#,
         row.contractor_id,
         row.version,
@@ -168,9 +192,9 @@ pub async fn update(
         &jobs.buffers_after,
         Json(&change.data) as _,
         event.id,
-        event.routing_key,
-        event.payload,
-        event.trace.traceparent,
+        &event.routing_key,
+        &event.payload,
+        event.trace.traceparent.as_deref(),
         answer.map(|answer| answer.actor),
         answer.map(|answer| answer.key),
         answer.map(|answer| answer.request_hash),
@@ -178,12 +202,14 @@ pub async fn update(
         answer.map(|answer| Json(answer.headers)) as _,
         answer.map(|answer| answer.body),
         ScheduleUpdated::TYPE,
-        event.trace.tracestate,
+        event.trace.tracestate.as_deref(),
         &jobs.removed,
+        hold.map(|hold| hold.as_secs_f64()),
     )
     .fetch_optional(connection)
     .await?;
-    done.map(|_| ()).ok_or(StoreError::Stale)
+    let row = done.ok_or(StoreError::Stale)?;
+    Ok(event.committed(row.id))
 }
 
 /// The jobs that a change puts or removes, column by column.
@@ -226,6 +252,7 @@ impl<'a> JobRows<'a> {
 struct OutboxRow {
     id: Uuid,
     routing_key: String,
+    time: DateTime<Utc>,
     payload: Vec<u8>,
     trace: TraceHeaders,
 }
@@ -238,8 +265,21 @@ impl OutboxRow {
         Ok(Self {
             id: envelope.id,
             routing_key: envelope.data.routing_key(),
+            time: envelope.time,
             payload,
             trace: TraceHeaders::current(),
         })
+    }
+    /// The event that is now in the outbox as row `id`.
+    fn committed(self, id: i64) -> Committed {
+        let message = Message::event(
+            self.routing_key,
+            self.id.to_string(),
+            ScheduleUpdated::TYPE.to_owned(),
+            self.time,
+            self.payload,
+            self.trace,
+        );
+        Committed { id, message }
     }
 }

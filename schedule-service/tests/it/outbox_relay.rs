@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::Parser;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
 use lapin::types::AMQPValue;
-use schedule_service::outbox_relay::{OutboxRelay, OutboxSettings};
-use shared_events::amqp::{AmqpSettings, connect};
+use schedule_service::outbox_relay::{Committed, OutboxRelay, OutboxSettings, Place};
+use shared_events::amqp::{AmqpSettings, Message, TraceHeaders, connect};
 use shared_events::service::Shutdown;
 use shared_events::topology::{SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE};
 use sqlx::postgres::PgPoolOptions;
@@ -281,6 +281,103 @@ async fn the_commit_of_an_event_wakes_the_relay() {
     }
 
     assert_eq!(take_all(bed.amqp_url()).await.len(), 3);
+    shutdown.begin();
+    shutdown.drained().await;
+}
+
+/// Commits an event that the relays are not told of and leave alone for `hold`, as a request does
+/// that hands it over.
+async fn write_held(pool: &PgPool, hold: Duration) -> Committed {
+    let event_id = Uuid::now_v7();
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO outbox (event_id, event_type, routing_key, payload, next_attempt_at)
+         VALUES ($1, 'rosterwire.schedule.updated.v1', 'schedule.updated.v1.leeds', '{}',
+             clock_timestamp() + make_interval(secs => $2))
+         RETURNING id",
+    )
+    .bind(event_id)
+    .bind(hold.as_secs_f64())
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    let message = Message::event(
+        "schedule.updated.v1.leeds".to_owned(),
+        event_id.to_string(),
+        "rosterwire.schedule.updated.v1".to_owned(),
+        chrono::DateTime::UNIX_EPOCH,
+        b"{}".to_vec(),
+        TraceHeaders::default(),
+    );
+    Committed { id, message }
+}
+
+async fn place(relay: &OutboxRelay) -> Place {
+    let mut found = None;
+    eventually("events are taken over", async || {
+        found = relay.hand_over().place();
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_published_without_a_hint_and_leaves_the_outbox() {
+    let bed = TestBed::new().await;
+    let pool = migrated(bed.database_url()).await;
+    let relay = relay(&pool, bed.amqp_url(), &NEVER_POLL);
+    assert!(relay.hand_over().place().is_none(), "nobody takes it yet");
+    let shutdown = Shutdown::new();
+    relay.start(&shutdown);
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        let place = place(&relay).await;
+        let committed = write_held(&pool, Duration::from_hours(1)).await;
+        written.push(committed.message.message_id.parse::<Uuid>().unwrap());
+        place.hand_over(committed);
+    }
+    eventually("an empty outbox", async || unsent(&pool).await == 0).await;
+    shutdown.begin();
+    shutdown.drained().await;
+    assert_eq!(ids(&take_all(bed.amqp_url()).await), written, "in order");
+    assert!(
+        relay.hand_over().place().is_none(),
+        "nobody takes it any more"
+    );
+}
+
+#[tokio::test]
+async fn what_was_committed_but_never_handed_over_is_published_after_the_hold() {
+    let bed = TestBed::new().await;
+    let pool = migrated(bed.database_url()).await;
+    let relay = relay(&pool, bed.amqp_url(), &[]);
+    let lost = write_held(&pool, Duration::from_hours(1)).await;
+    let held = write_held(&pool, Duration::from_secs(1)).await;
+    let shutdown = Shutdown::new();
+    relay.start(&shutdown);
+    eventually("the hold is over", async || unsent(&pool).await == 1).await;
+    shutdown.begin();
+    shutdown.drained().await;
+    let published = ids(&take_all(bed.amqp_url()).await);
+    assert_eq!(
+        published,
+        [held.message.message_id.parse::<Uuid>().unwrap()]
+    );
+    assert!(rows(&pool).await.len() == 1, "{} is held still", lost.id);
+}
+
+#[tokio::test]
+async fn where_there_is_no_more_room_an_event_goes_through_the_outbox_alone() {
+    let bed = TestBed::new().await;
+    let pool = migrated(bed.database_url()).await;
+    let one = [&NEVER_POLL[..], &["--outbox-hand-over", "1"]].concat();
+    let relay = relay(&pool, bed.amqp_url(), &one);
+    let shutdown = Shutdown::new();
+    relay.start(&shutdown);
+    let only = place(&relay).await;
+    assert!(relay.hand_over().place().is_none());
+    drop(only);
+    assert!(relay.hand_over().place().is_some());
     shutdown.begin();
     shutdown.drained().await;
 }

@@ -78,6 +78,10 @@ pub struct Settings {
     #[arg(long)]
     pub quick: bool,
 
+    /// An environment variable for the three services, to try a setting; may repeat
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub environment: Vec<(String, String)>,
+
     /// Also write all figures as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -91,6 +95,13 @@ impl Settings {
             self.warm_up_seconds = 1;
         }
         self
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("not of the form NAME=VALUE".to_owned()),
     }
 }
 
@@ -140,7 +151,13 @@ fn measure(
     let mut floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
 
     eprintln!("starting the services");
-    let system = runtime.block_on(System::start(backends.clone()))?;
+    let mut builder = System::builder(backends.clone());
+    for (name, value) in &settings.environment {
+        for kind in ServiceKind::ALL {
+            builder = builder.env(kind, name, value);
+        }
+    }
+    let system = runtime.block_on(builder.start())?;
     let size = Size {
         contractors: settings.contractors.into(),
         jobs: settings.jobs.into(),
