@@ -19,7 +19,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::procfs;
 
@@ -291,26 +291,29 @@ impl Process {
         }
     }
 
-    /// SIGKILL to it and its descendants; waits until it is gone.
+    /// SIGKILL to it and its descendants; waits until all are gone.
     ///
     /// # Errors
-    /// When it does not go.
+    /// When one does not go.
     pub async fn kill(&self) -> Result<()> {
+        let descendants = self.descendants();
         self.signal_tree(Signal::SIGKILL);
-        match timeout(KILL_DEADLINE, self.exited()).await {
-            Ok(_) => Ok(()),
-            Err(_) => bail!("{} (pid {}) outlives SIGKILL", self.name, self.pid),
+        if timeout(KILL_DEADLINE, self.exited()).await.is_err() {
+            bail!("{} (pid {}) outlives SIGKILL", self.name, self.pid);
         }
+        self.end_all(&descendants).await
     }
 
-    /// Asks it to end by `signal` and waits; kills it when it has not within `deadline`.
+    /// Asks it to end by `signal` and waits; kills it when it has not within `deadline`, and in
+    /// any case what it leaves of its descendants.
     ///
     /// # Errors
     /// When it had to be killed.
     pub async fn stop(&self, signal: Signal, deadline: Duration) -> Result<()> {
+        let descendants = self.descendants();
         self.signal(signal);
         if timeout(deadline, self.exited()).await.is_ok() {
-            return Ok(());
+            return self.end_all(&descendants).await;
         }
         self.kill().await?;
         bail!(
@@ -318,6 +321,37 @@ impl Process {
             self.name,
             self.pid
         )
+    }
+
+    fn descendants(&self) -> Vec<procfs::Entry> {
+        let named = self.named.lock();
+        if *named {
+            procfs::descendant_entries(self.pid)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Kills what is left of `descendants` and waits until they are gone.
+    async fn end_all(&self, descendants: &[procfs::Entry]) -> Result<()> {
+        let end = Instant::now() + KILL_DEADLINE;
+        loop {
+            let left: Vec<u32> = descendants
+                .iter()
+                .filter(|e| procfs::still_runs(e))
+                .map(|e| e.pid)
+                .collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                bail!("descendants {left:?} of {} outlive SIGKILL", self.name);
+            }
+            for pid in left {
+                send(pid, Signal::SIGKILL);
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

@@ -38,19 +38,34 @@ pub fn all() -> Vec<Entry> {
         .collect()
 }
 
-/// The children of `pid`, their children and so on, without `pid` itself.
+/// The ids of the children of `pid`, their children and so on, without `pid` itself.
 #[must_use]
 pub fn descendants(pid: u32) -> Vec<u32> {
+    descendant_entries(pid)
+        .iter()
+        .map(|entry| entry.pid)
+        .collect()
+}
+
+/// As [`descendants`], with what it takes to know each of them again.
+#[must_use]
+pub fn descendant_entries(pid: u32) -> Vec<Entry> {
     let table = all();
-    let mut found = vec![pid];
-    let mut next = 0;
-    while next < found.len() {
-        let parent = found[next];
-        found.extend(table.iter().filter(|e| e.parent == parent).map(|e| e.pid));
-        next += 1;
+    let mut found: Vec<Entry> = Vec::new();
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        for child in table.iter().filter(|entry| entry.parent == parent) {
+            parents.push(child.pid);
+            found.push(*child);
+        }
     }
-    found.remove(0);
     found
+}
+
+/// Whether the process of `entry` still runs: that one, not another that has its number by now.
+#[must_use]
+pub fn still_runs(known: &Entry) -> bool {
+    entry(known.pid).is_some_and(|now| now.start_time == known.start_time && !now.zombie)
 }
 
 /// The live processes whose working directory is `folder`. Servers that change into their data
@@ -136,5 +151,6 @@ mod tests {
         let own = entry(std::process::id()).unwrap();
         assert!(!own.zombie);
         assert!(descendants(own.parent).contains(&own.pid));
+        assert!(still_runs(&own));
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -81,6 +82,7 @@ pub struct Server {
     role: Role,
     launch: Launch,
     process: Mutex<Arc<Process>>,
+    paused: AtomicBool,
     // Last, so that the ports become free after the process is gone.
     _ports: Vec<Port>,
 }
@@ -94,6 +96,7 @@ impl Server {
             role,
             launch,
             process: Mutex::new(process),
+            paused: AtomicBool::new(false),
             _ports: ports,
         };
         server.healthy().await?;
@@ -110,6 +113,7 @@ impl Server {
             role: Role::Program,
             launch,
             process: Mutex::new(process),
+            paused: AtomicBool::new(false),
             _ports: Vec::new(),
         })
     }
@@ -155,14 +159,23 @@ impl Server {
         self.process().exit_status().is_none()
     }
 
+    /// Waits until what it has promised survives a crash; see [`crate::RabbitMq::settled`].
+    pub(crate) async fn settled(&self) -> Result<()> {
+        match &self.role {
+            Role::RabbitMq(role) => role.settled(&self.process()).await,
+            Role::Postgres(_) | Role::Redis(_) | Role::Service(_) | Role::Program => Ok(()),
+        }
+    }
+
     /// SIGKILL, as a crash would; it stays down until [`Self::restart`].
     ///
     /// # Errors
     /// When it does not go.
     pub async fn kill(&self) -> Result<()> {
-        if matches!(self.role, Role::RabbitMq(_)) {
-            // A crash right after a declaration shows a fault of the broker, not one of ours.
-            sleep(rabbitmq::SYNCED_AFTER).await;
+        // A crash right after a declaration shows a fault of the broker, not one of ours.
+        // One that is paused cannot do anything about it.
+        if !self.paused.load(Ordering::Relaxed) {
+            self.settled().await?;
         }
         self.process().kill().await
     }
@@ -182,12 +195,14 @@ impl Server {
 
     /// SIGSTOP to all of its processes: connections stay open and nothing answers.
     pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
         self.process().signal_tree(Signal::SIGSTOP);
     }
 
     /// SIGCONT: goes on after [`Self::pause`].
     pub fn resume(&self) {
         self.process().signal_tree(Signal::SIGCONT);
+        self.paused.store(false, Ordering::Relaxed);
     }
 
     /// Ends it if it runs, and starts it on the same port with the same data; waits until it is
@@ -208,6 +223,7 @@ impl Server {
         self.role.prepare().await?;
         let process = Arc::new(Process::spawn(&self.launch)?);
         *self.process.lock() = process;
+        self.paused.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! that belongs to it: ours, on a port of its own, so that it ends with the broker.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,22 +12,29 @@ use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
 
 use crate::management::Management;
 use crate::ports::{self, Port};
 use crate::process::{Launch, Process};
 use crate::server::{self, Server};
 
-/// How long what was declared last may need until it survives a crash: two rounds of
-/// [`SYNC_TABLES`].
-pub(crate) const SYNCED_AFTER: Duration = Duration::from_millis(200);
+/// Names the file in which the broker counts the rounds of [`SYNC_TABLES`].
+const ROUNDS: &str = "ROSTERWIRE_TABLES_SYNCED";
+/// That file's name.
+const ROUNDS_FILE: &str = "tables-synced";
 
-/// Runs inside the broker and flushes its disk tables ten times a second. RabbitMQ leaves the
+/// Runs inside the broker and flushes its disk tables several times a second. RabbitMQ leaves the
 /// tables that name its quorum queues and the stream coordinator unflushed for minutes; killed
 /// within that time, it comes back with queues that have neither messages nor a leader, for good
 /// (seen on 3.10.8; rabbitmq-server #15725). Arguments are split at spaces, so there is none.
-const SYNC_TABLES: &str = "spawn(fun()->F=fun(Again)->\
-     [catch(dets:sync(Table))||Table<-dets:all()],timer:sleep(100),Again(Again)end,F(F)end).";
+const SYNC_TABLES: &str = "spawn(fun()->F=fun(Again,Round)->\
+     [catch(dets:sync(Table))||Table<-dets:all()],\
+     file:write_file(os:getenv(\"ROSTERWIRE_TABLES_SYNCED\"),integer_to_list(Round)),\
+     timer:sleep(100),Again(Again,Round+1)end,F(F,1)end).";
+
+/// How long two of those rounds may take, with a disk that others are using too.
+const SETTLE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The ports of one broker.
 #[derive(Debug)]
@@ -85,6 +93,7 @@ pub(crate) struct Role {
     management: Management,
     names: Launch,
     name_server: Mutex<Option<Process>>,
+    rounds: PathBuf,
 }
 
 impl RabbitMq {
@@ -107,6 +116,7 @@ impl RabbitMq {
             management: Management::new(&management_url(management), "/")?,
             names: names_launch(&folder, log, &ports)?,
             name_server: Mutex::new(None),
+            rounds: folder.join(ROUNDS_FILE),
         }));
         let launch = broker_launch(&folder, log, &ports, statistics)?;
         let Ports {
@@ -129,6 +139,16 @@ impl RabbitMq {
     #[must_use]
     pub fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}", self.amqp)
+    }
+
+    /// Waits until all queues that have been declared so far survive a kill of the broker, which
+    /// they do not from the first moment. [`Server::kill`] waits by itself; this is for those who
+    /// send the signal themselves.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn settled(&self) -> Result<()> {
+        self.server.settled().await
     }
 
     /// The URL of the management API, with user and password.
@@ -159,6 +179,10 @@ impl std::ops::Deref for RabbitMq {
 
 impl Role {
     pub(crate) fn prepare(&self) -> Result<()> {
+        match fs::remove_file(&self.rounds) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let mut name_server = self.name_server.lock();
         if name_server
             .as_ref()
@@ -180,6 +204,33 @@ impl Role {
         }
         self.management.overview().await?;
         Ok(())
+    }
+
+    /// Waits until what has been declared so far survives a crash: until a round of
+    /// [`SYNC_TABLES`] that began after now is over.
+    pub(crate) async fn settled(&self, process: &Process) -> Result<()> {
+        let end = Instant::now() + SETTLE_DEADLINE;
+        let mut wanted = None;
+        while process.exit_status().is_none() {
+            match (self.round(), wanted) {
+                (Some(round), None) => wanted = Some(round + 2),
+                (Some(round), Some(wanted)) if round >= wanted => break,
+                _ => {}
+            }
+            if Instant::now() >= end {
+                bail!("the broker's tables are not on disk after {SETTLE_DEADLINE:?}");
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// The last round that is over, 0 before the first; none while the file is being written.
+    fn round(&self) -> Option<u64> {
+        match fs::read_to_string(&self.rounds) {
+            Ok(text) => text.parse().ok(),
+            Err(error) => (error.kind() == ErrorKind::NotFound).then_some(0),
+        }
     }
 
     pub(crate) async fn stop_name_server(&self) -> Result<()> {
@@ -248,6 +299,7 @@ fn broker_launch(
         .env("RABBITMQ_PID_FILE", path("pid"))
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
         .env("RABBITMQ_LOG", "-color")
+        .env(ROUNDS, path(ROUNDS_FILE))
         // The script then becomes the Erlang machine instead of watching over it, so the process
         // that we hold is the broker itself.
         .env("RABBITMQ_ALLOW_INPUT", "1")

@@ -66,7 +66,7 @@ impl Up {
     pub(crate) async fn run(self) -> Result<ExitCode> {
         let progress = Progress::begin();
         let (soft, hard) = on_signals()?;
-        let site = Site::open(&self.dir)?;
+        let site = Site::open(&self.dir).await?;
         let left = site.clear_leftovers().await?;
         if left > 0 {
             progress.say(format!(

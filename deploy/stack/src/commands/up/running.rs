@@ -60,6 +60,10 @@ impl Running {
             redis_url: url(&up.redis_url, redis.as_ref().map(Redis::url)).context("no Redis")?,
         };
         let services = start_services(site, &backends, progress).await?;
+        if let Some(rabbitmq) = &rabbitmq {
+            // The services have declared their queues.
+            rabbitmq.settled().await?;
+        }
         let mut running = Self {
             backends,
             postgres,

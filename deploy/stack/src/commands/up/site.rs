@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep};
 const DATA: [&str; 3] = ["postgres", "rabbitmq", "redis"];
 /// A log that has grown beyond this is set aside, and the one set aside before is forgotten.
 const LOG_BYTES: u64 = 64 << 20;
+/// How long the lock of a process that is gone may still be held.
+const DYING_DEADLINE: Duration = Duration::from_secs(5);
 /// How long what an earlier run has left may take to go.
 const LEFTOVERS_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -32,7 +34,7 @@ impl Site {
     ///
     /// # Errors
     /// When another `stack up` has it: says which, and where.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    pub(crate) async fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("logs"))
             .with_context(|| format!("cannot make {}", folder.display()))?;
         let folder = folder.canonicalize()?;
@@ -43,14 +45,27 @@ impl Site {
             .read(true)
             .write(true)
             .open(&path)?;
-        if lock.try_lock().is_err() {
-            let pid = fs::read_to_string(&path).unwrap_or_default();
-            let board = State::read(&folder.join("state.json"))
-                .map_or_else(|| "it is still starting".to_owned(), |s| s.notifier.url);
+        let end = Instant::now() + DYING_DEADLINE;
+        while lock.try_lock().is_err() {
+            let pid = fs::read_to_string(&path)
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            // One that has just been killed holds its lock for a moment longer.
+            let dying = pid
+                .parse()
+                .is_ok_and(|pid| procfs::entry(pid).is_none_or(|e| e.zombie));
+            if dying && Instant::now() < end {
+                sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+            let board = State::read(&folder.join("state.json")).map_or_else(
+                || "it is still starting".to_owned(),
+                |state| state.notifier.url,
+            );
             bail!(
-                "it runs already in {} (pid {}): {board}",
-                folder.display(),
-                pid.trim()
+                "it runs already in {} (pid {pid}): {board}",
+                folder.display()
             );
         }
         lock.set_len(0)?;
