@@ -6,6 +6,7 @@
 
 pub mod backends;
 pub mod database;
+pub mod launch;
 pub mod management;
 pub mod ports;
 pub mod private_servers;
