@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
 use lapin::message::Delivery as Received;
@@ -18,6 +19,9 @@ use crate::topology::{
     ATTEMPTS_HEADER, DEAD_LETTER_QUEUE, REASON_HEADER, RETRY_QUEUES, ROUTING_KEY_HEADER,
 };
 use crate::trace::TraceHeaders;
+
+/// A consumer that has lived so long counts as well, and its next failure as a new one.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// A message as the handler sees it.
 #[derive(Debug, Clone)]
@@ -133,9 +137,14 @@ impl Consumer {
     pub async fn run<H: Handler>(&self, handler: Arc<H>, stop: CancellationToken) {
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
-            let ended = self.session(&handler, &stop, &mut backoff).await;
+            let begun = Instant::now();
+            let ended = self.session(&handler, &stop, &backoff).await;
             self.consuming.send_replace(false);
             let Err(error) = ended else { return };
+            // A broker that accepts a consumer and drops it at once is not back yet.
+            if begun.elapsed() >= SETTLED_AFTER {
+                backoff.reset();
+            }
             if backoff.is_fresh() {
                 tracing::warn!(queue = self.queue, %error, "consumer broke; building it anew");
             }
@@ -150,7 +159,7 @@ impl Consumer {
         &self,
         handler: &Arc<H>,
         stop: &CancellationToken,
-        backoff: &mut Backoff,
+        backoff: &Backoff,
     ) -> Result<(), SessionError> {
         let Some(connection) = stop
             .run_until_cancelled(connect(&self.settings, &self.name))
@@ -174,7 +183,6 @@ impl Consumer {
         if !backoff.is_fresh() {
             tracing::info!(queue = self.queue, "consuming again");
         }
-        backoff.reset();
         self.consuming.send_replace(true);
 
         let permits = Arc::new(Semaphore::new(self.limits.concurrency));

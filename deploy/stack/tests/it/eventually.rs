@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything may take here.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits until `look` sees something.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
