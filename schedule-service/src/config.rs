@@ -128,6 +128,12 @@ pub struct HttpSettings {
     #[arg(long, env = "SCHEDULE_PAST_DAYS", default_value_t = 90,
           value_parser = clap::value_parser!(u16).range(1..=3650))]
     pub schedule_past_days: u16,
+
+    /// How many schedules that were changed last are kept in memory, so that the next change of one
+    /// need not read it; about 10 KB each. 0 keeps none
+    #[arg(long, env = "RECENT_SCHEDULES", default_value_t = 5_000,
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub recent_schedules: u32,
 }
 
 impl HttpSettings {

@@ -1,8 +1,9 @@
 //! From a request to a committed change of one schedule.
 //!
 //! The first attempt takes no lock: it reads the schedule, applies the command and commits in one
-//! statement that is guarded by the version that was read, two round trips in all. Where somebody
-//! was faster, the next attempts hold the row first, so that they cannot lose again.
+//! statement that is guarded by the version that was read, two round trips in all; one, where this
+//! process has committed that version itself (`recent.rs`). Where somebody was faster, the next
+//! attempts hold the row first, so that they cannot lose again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
@@ -93,17 +94,12 @@ pub(super) async fn change<T: Send>(
             return Ok(answer);
         }
         let tried = if attempt == 0 {
-            try_change(&mut connection, &write, &command, &answer).await
+            try_at_once(&mut connection, &write, &command, &answer).await
         } else {
             try_locked(&mut connection, &write, &command, &answer).await
         };
         let problem = match tried {
-            Ok((answer, handing)) => {
-                if let Some(handing) = handing {
-                    handing.hand_over();
-                }
-                return Ok(answer);
-            }
+            Ok(done) => return Ok(done.committed(write.api)),
             Err(failure) => match settle(&mut connection, failure).await? {
                 Some(problem) => problem,
                 None => continue,
@@ -159,7 +155,7 @@ async fn try_locked<T: Send>(
     write: &Write<'_>,
     command: &(impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem> + Send + Sync),
     answer: &(impl Fn(&T, &Schedule) -> Result<Answer, Problem> + Send + Sync),
-) -> Result<(Answer, Option<Handing>), Failure> {
+) -> Result<Done, Failure> {
     let mut transaction = connection.begin().await?;
     let holder = match write.which {
         Target::Contractor(id) => Some(id),
@@ -169,9 +165,9 @@ async fn try_locked<T: Send>(
     };
     lock(&mut transaction, holder.as_slice()).await?;
     // Where the job has moved in between, the version guards what the lock does not.
-    let (answer, handing) = try_change(&mut transaction, write, command, answer).await?;
+    let done = try_change(&mut transaction, write, command, answer).await?;
     transaction.commit().await?;
-    Ok((answer, handing))
+    Ok(done)
 }
 
 async fn try_change<T: Send>(
@@ -179,7 +175,7 @@ async fn try_change<T: Send>(
     write: &Write<'_>,
     command: &(impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem> + Send + Sync),
     answer: &(impl Fn(&T, &Schedule) -> Result<Answer, Problem> + Send + Sync),
-) -> Result<(Answer, Option<Handing>), Failure> {
+) -> Result<Done, Failure> {
     let now = write.api.now();
     let since = write.jobs_since.unwrap_or_else(|| upcoming_since(now));
     let id;
@@ -194,20 +190,105 @@ async fn try_change<T: Send>(
         return Err(write.missing.clone().into());
     };
     write.if_match.check(before.version)?;
+    match made(&before, now, command, answer)? {
+        Made::Nothing(answer) => {
+            if let Some(key) = write.key {
+                idempotency::remember(connection, &key.remembered(&answer), now).await?;
+            }
+            Ok(Done {
+                answer,
+                handing: None,
+                after: None,
+            })
+        }
+        Made::Change(change, answer) => commit_made(connection, write, since, change, answer).await,
+    }
+}
+
+/// Like [`try_change`], outside of any transaction, and without reading the schedule where the
+/// request names the version that was committed last. Only a commit comes of that: its guard says
+/// whether the version was right. All else is found out again from the database.
+async fn try_at_once<T: Send>(
+    connection: &mut PgConnection,
+    write: &Write<'_>,
+    command: &(impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem> + Send + Sync),
+    answer: &(impl Fn(&T, &Schedule) -> Result<Answer, Problem> + Send + Sync),
+) -> Result<Done, Failure> {
+    let now = write.api.now();
+    let since = write.jobs_since.unwrap_or_else(|| upcoming_since(now));
+    if let Target::Contractor(id) = write.which
+        && let Some(before) = write.api.recent().get(id, since)
+        && write.if_match.names_only(before.version)
+        && let Ok(Made::Change(change, answer)) = made(&before, now, command, answer)
+    {
+        match commit_made(connection, write, since, change, answer).await {
+            Err(Failure::Store(StoreError::Stale)) => {}
+            other => return other,
+        }
+    }
+    try_change(connection, write, command, answer).await
+}
+
+/// What a command comes to.
+enum Made {
+    /// Nothing changes.
+    Nothing(Answer),
+    /// A change, and what is answered once it is committed.
+    Change(Box<Change>, Answer),
+}
+
+fn made<T>(
+    before: &Schedule,
+    now: DateTime<Utc>,
+    command: &impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem>,
+    answer: &impl Fn(&T, &Schedule) -> Result<Answer, Problem>,
+) -> Result<Made, Problem> {
     let mut after = before.clone();
     let outcome = command(&mut after, now)?;
-    let Some(change) = Change::between(Some(&before), after, now, ANONYMOUS) else {
-        let answer = answer(&outcome, &before)?;
-        if let Some(key) = write.key {
-            idempotency::remember(connection, &key.remembered(&answer), now).await?;
+    Ok(match Change::between(Some(before), after, now, ANONYMOUS) {
+        None => Made::Nothing(answer(&outcome, before)?),
+        Some(change) => {
+            let answer = answer(&outcome, &change.after)?;
+            Made::Change(Box::new(change), answer)
         }
-        return Ok((answer, None));
-    };
-    let answer = answer(&outcome, &change.after)?;
+    })
+}
+
+async fn commit_made(
+    connection: &mut PgConnection,
+    write: &Write<'_>,
+    since: DateTime<Utc>,
+    change: Box<Change>,
+    answer: Answer,
+) -> Result<Done, Failure> {
     let remembered = write.key.map(|key| key.remembered(&answer));
     let handing = update(connection, write.api, &change, remembered.as_ref()).await?;
     observe(&change);
-    Ok((answer, handing))
+    Ok(Done {
+        answer,
+        handing,
+        after: Some((change.after, since)),
+    })
+}
+
+/// What was done in the database, and what is to be done once that is committed.
+struct Done {
+    answer: Answer,
+    handing: Option<Handing>,
+    /// The schedule after the change, and from when on its jobs are there.
+    after: Option<(Schedule, DateTime<Utc>)>,
+}
+
+impl Done {
+    fn committed(self, api: &Api) -> Answer {
+        if let Some(handing) = self.handing {
+            handing.hand_over();
+        }
+        if let Some((schedule, since)) = self.after {
+            api.recent().put(schedule, since);
+        }
+        self.answer
+    }
 }
 
 /// A written event with a place to hand it over at, once it is committed.

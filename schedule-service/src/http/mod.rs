@@ -13,6 +13,7 @@ mod jobs;
 mod path;
 mod precondition;
 mod query;
+mod recent;
 mod refusals;
 mod schedules;
 mod time_off;
@@ -26,6 +27,8 @@ use sqlx::{PgPool, Postgres};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+use recent::Recent;
 
 use crate::config::HttpSettings;
 use crate::error::from_store;
@@ -44,17 +47,20 @@ struct Shared {
     clock: Clock,
     settings: HttpSettings,
     hand_over: HandOver,
+    recent: Recent,
 }
 
 impl Api {
     /// The interface over these.
     #[must_use]
     pub fn new(pool: PgPool, clock: Clock, settings: HttpSettings, hand_over: HandOver) -> Self {
+        let recent = Recent::new(settings.recent_schedules);
         Self(Arc::new(Shared {
             pool,
             clock,
             settings,
             hand_over,
+            recent,
         }))
     }
 
@@ -64,6 +70,10 @@ impl Api {
 
     fn settings(&self) -> &HttpSettings {
         &self.0.settings
+    }
+
+    fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     fn hand_over(&self) -> &HandOver {

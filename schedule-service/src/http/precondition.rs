@@ -49,6 +49,14 @@ impl IfMatch {
         }
     }
 
+    /// Whether this version is named, and no other.
+    pub(super) fn names_only(&self, version: i64) -> bool {
+        match &self.0 {
+            Some(Condition::Tags(tags)) => tags.len() == 1 && self.check(version).is_ok(),
+            None | Some(Condition::Any) => false,
+        }
+    }
+
     /// Whether the request may go on where there is nothing yet: whatever is named is not there.
     pub(super) fn check_absent(&self) -> Result<(), Problem> {
         if self.0.is_none() {

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use stack::TestBed;
 
 use crate::service::{Service, plain};
 
@@ -44,6 +45,41 @@ async fn a_patch_changes_what_it_names_and_answers_the_whole_schedule() {
     assert_eq!(reset.body["status"], "active");
     assert_eq!(reset.body["bookingRules"]["slotIntervalMinutes"], 30);
     assert_eq!(reset.etag(), "\"3\"");
+}
+
+#[tokio::test]
+async fn what_another_process_has_changed_meanwhile_is_seen_whatever_this_one_remembers() {
+    let one = Service::start().await;
+    let url = one.settings.database.database_url.clone();
+    let other = Service::start_on(TestBed::new().await, &url, &[]).await;
+    let id = one.contractor().await;
+    let path = format!("/v1/contractors/{id}/schedule");
+    let change = async |service: &Service, version: &str, body: Value| {
+        let headers = [
+            ("if-match", version),
+            ("content-type", "application/merge-patch+json"),
+        ];
+        let body = body.to_string();
+        service.send("PATCH", &path, &headers, Some(&body)).await
+    };
+    let name = |name: &str| json!({"name": name});
+    change(&one, "\"1\"", name("Ada")).await.expect(200);
+    // From here on this process remembers version 2.
+    change(&one, "\"2\"", name("Grace")).await.expect(200);
+    change(&other, "\"3\"", json!({"skills": ["gas"]}))
+        .await
+        .expect(200);
+    let late = change(&one, "\"3\"", name("Edsger")).await;
+    assert_eq!(late.problem(412), "precondition-failed");
+    let unchanged = change(&one, "\"3\"", name("Grace")).await;
+    assert_eq!(unchanged.problem(412), "precondition-failed");
+    let refused = change(&one, "\"3\"", name("")).await;
+    refused.expect(422);
+
+    let last = change(&one, "\"4\"", name("Edsger")).await.expect(200);
+    assert_eq!(last.etag(), "\"5\"");
+    assert_eq!(last.body["skills"], json!(["gas"]));
+    assert_eq!(last.body, one.get(&path).await.body);
 }
 
 #[tokio::test]
