@@ -32,6 +32,14 @@ impl PrivateServers {
     /// # Errors
     /// When one is not installed, or does not become healthy.
     pub async fn start() -> Result<Self> {
+        Self::start_with(Statistics::Fast).await
+    }
+
+    /// The same, with the broker refreshing its figures as often as said: that costs processor time.
+    ///
+    /// # Errors
+    /// When one is not installed, or does not become healthy.
+    pub async fn start_with(statistics: Statistics) -> Result<Self> {
         let scratch = Scratch::make()?;
         let folder = scratch.path();
         let log = |name: &str| folder.join(name);
@@ -52,7 +60,7 @@ impl PrivateServers {
                 &rabbitmq_folder,
                 &rabbitmq_log,
                 rabbitmq::Ports::reserve()?,
-                Statistics::Fast
+                statistics
             )),
             Box::pin(Redis::start(&redis_folder, &redis_log, ports::reserve()?)),
         )?;

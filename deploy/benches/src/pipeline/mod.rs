@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use shared_events::service::Clock;
+use stack::servers::rabbitmq::Statistics;
 use stack::{PrivateServers, ServiceKind, System};
 use tokio::runtime::Runtime;
 
@@ -122,7 +123,7 @@ pub fn run(settings: Settings) -> Result<()> {
         .build()?;
     let clock = Clock::system();
     let started_at = clock.now();
-    let servers = runtime.block_on(PrivateServers::start())?;
+    let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
     let outcome = measure(&settings, &runtime, &servers, &clock);
     runtime.block_on(servers.discard())?;
     let report = Report {
