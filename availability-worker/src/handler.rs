@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shared_events::amqp::{Backoff, Delivery, Handler, Message, Outcome, Publisher};
-use shared_events::service::Clock;
+use shared_events::service::{Clock, failpoint};
 use shared_events::trace::TraceHeaders;
 use shared_events::{AvailabilityUpdated, Envelope, IntegrationEvent, Schedule, ScheduleUpdated};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::failpoint;
 use crate::recalculation::{Origin, Recalculation, Stored, acceptable};
 
 /// The longest wait between two attempts while Redis or RabbitMQ is away: what waits here is

@@ -12,7 +12,6 @@ pub mod calculate;
 pub mod cli;
 pub mod config;
 pub mod engine;
-pub mod failpoint;
 pub mod handler;
 pub mod http;
 pub mod loads;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use shared_events::schedule::is_slug;
 use shared_events::service::Clock;
 use shared_events::{AvailabilityUpdated, Horizon, Schedule};
 use uuid::Uuid;
@@ -346,12 +347,7 @@ fn word(put: Put) -> &'static str {
 
 /// Whether a schedule can be taken at all.
 pub fn acceptable(schedule: &Schedule) -> Result<(), Unacceptable> {
-    let slug = schedule.territory.as_bytes();
-    let is_slug = (1..=64).contains(&slug.len())
-        && slug
-            .iter()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !is_slug {
+    if !is_slug(&schedule.territory) {
         return Err(Unacceptable::Territory(
             schedule.territory.chars().take(80).collect(),
         ));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
+use shared_events::schedule::is_slug;
 use uuid::Uuid;
 
 use crate::event::Kind;
@@ -147,14 +148,6 @@ fn fault(name: &str, message: String) -> BadParameter {
         name: name.chars().take(64).collect(),
         message,
     }
-}
-
-/// True for the slug of a territory: `[a-z0-9-]{1,64}`.
-fn is_slug(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use shared_events::amqp::{AmqpSettings, Backoff, PublishError, Publisher};
-use shared_events::service::Shutdown;
+use shared_events::service::{Shutdown, failpoint};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -285,7 +285,7 @@ impl OutboxRelay {
                 return Err(error.into());
             }
         };
-        fail_here("relay.published");
+        failpoint::reached("relay.published");
 
         let ages: Vec<Duration> = batch.ages().collect();
         let messages = answers.len();
@@ -364,16 +364,4 @@ impl OutboxRelay {
             }
         }
     }
-}
-
-/// Kills the process here when `ROSTERWIRE_FAILPOINT` names this point: how a test puts a crash
-/// between two steps. A debug build always can; a release build only with the feature `failpoints`.
-fn fail_here(point: &str) {
-    #[cfg(any(debug_assertions, feature = "failpoints"))]
-    if std::env::var("ROSTERWIRE_FAILPOINT").is_ok_and(|named| named == point) {
-        tracing::error!(point, "ending at a failpoint");
-        std::process::abort();
-    }
-    #[cfg(not(any(debug_assertions, feature = "failpoints")))]
-    let _ = point;
 }

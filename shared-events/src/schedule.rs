@@ -266,6 +266,18 @@ impl Default for BookingRules {
     }
 }
 
+/// The most characters of a slug.
+pub const MAX_SLUG_CHARS: usize = 64;
+
+/// Whether a text is the slug of a territory or of a skill: `[a-z0-9-]{1,64}`.
+#[must_use]
+pub fn is_slug(text: &str) -> bool {
+    (1..=MAX_SLUG_CHARS).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
 /// RFC 3339 in UTC with `Z` and milliseconds: the wire form of commit times.
 pub mod rfc3339_millis {
     use chrono::{DateTime, SecondsFormat, Utc};

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
+use shared_events::schedule::is_slug;
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
@@ -203,13 +204,6 @@ fn skills(parameters: &mut Parameters) -> Vec<String> {
         );
     }
     skills
-}
-
-fn is_slug(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// The last place of a page: its minute and id in hexadecimal.

@@ -2,8 +2,6 @@
 
 /// The longest name, title or reason, in characters.
 pub const MAX_TEXT_CHARS: usize = 200;
-/// The longest territory or skill, in characters.
-pub const MAX_SLUG_CHARS: usize = 64;
 /// The most skills of one contractor.
 pub const MAX_SKILLS: usize = 50;
 /// The most entries of the weekly working hours.

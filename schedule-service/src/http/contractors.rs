@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_events::Schedule;
-use shared_events::schedule::{Status, rfc3339_millis};
+use shared_events::schedule::{Status, is_slug, rfc3339_millis};
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
@@ -25,7 +25,7 @@ use super::{ANONYMOUS, Api, cursor};
 use crate::domain::Change;
 use crate::error::{busy, contractor_exists, etag, from_store, no_contractor};
 use crate::outbox_relay::Place;
-use crate::request::{NewContractorBody, is_slug};
+use crate::request::NewContractorBody;
 use crate::store::{StoreError, commit, contractors};
 
 /// A contractor without the schedule.

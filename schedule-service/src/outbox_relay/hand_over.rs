@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use shared_events::amqp::Message;
+use shared_events::service::failpoint;
 use sqlx::{ConnectOptions, PgConnection};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{OutboxRelay, RelayError, fail_here};
+use super::{OutboxRelay, RelayError};
 
 /// An event that is committed.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ async fn publish(
         .unzip();
     let answers = relay.shared.publisher.publish(&messages).await?;
     relay.shared.broker.works();
-    fail_here("relay.published");
+    failpoint::reached("relay.published");
 
     let mut confirmed = Vec::with_capacity(handed.len());
     for ((since, id), answer) in handed.iter().zip(answers) {

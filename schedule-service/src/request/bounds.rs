@@ -1,11 +1,11 @@
 //! The bounds on single values, each checked here and nowhere else.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use shared_events::schedule::LocalTime;
+use shared_events::schedule::{LocalTime, MAX_SLUG_CHARS, is_slug};
 
 use super::json::pointer_to;
 use crate::domain::FieldErrors;
-use crate::domain::limits::{MAX_BUFFER_MINUTES, MAX_SLUG_CHARS, MAX_TEXT_CHARS, YEARS};
+use crate::domain::limits::{MAX_BUFFER_MINUTES, MAX_TEXT_CHARS, YEARS};
 
 /// A text for people: 1 to 200 characters, none of them a control character, not only blanks.
 pub(super) fn text(errors: &mut FieldErrors, pointer: &str, text: &str) {
@@ -26,15 +26,6 @@ pub(super) fn slug(errors: &mut FieldErrors, pointer: &str, slug: &str) {
     errors.require(is_slug(slug), pointer, || {
         format!("must be 1 to {MAX_SLUG_CHARS} of the characters a-z, 0-9 and -")
     });
-}
-
-/// Whether a text is the slug of a territory or of a skill.
-#[must_use]
-pub fn is_slug(text: &str) -> bool {
-    (1..=MAX_SLUG_CHARS).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 /// An interval: its end is after its start, by at most `most` minutes, which `limit` says in words.

@@ -12,7 +12,6 @@ mod json;
 pub mod schedule_patch;
 pub mod time_off;
 
-pub use bounds::is_slug;
 pub use contractor::NewContractorBody;
 pub use date_override::{DateOverrideBody, DatedOverrideBody};
 pub use job::{JobBody, JobPatchBody};

@@ -3,6 +3,7 @@
 
 mod clock;
 mod command_line;
+pub mod failpoint;
 pub mod health;
 mod healthcheck;
 pub mod http;
