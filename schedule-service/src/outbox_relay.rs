@@ -8,6 +8,7 @@
 
 mod backlog;
 mod batch;
+mod confirmed;
 mod hand_over;
 mod link;
 mod lookout;

@@ -1,7 +1,8 @@
 //! The short way: what this process has just committed is published from memory, without a NOTIFY
 //! and without being read again, which is most of what relaying costs.
 //!
-//! The row is in the outbox all the same, and is deleted once the broker has confirmed the event.
+//! The row is in the outbox all the same, and is deleted once the broker has confirmed the event
+//! (`confirmed.rs`).
 //! The relays leave it alone for `OUTBOX_HOLD_SECONDS`; whatever goes wrong on this way (a crash, the
 //! broker, a refusal) leaves the row where they find it then. One task publishes what was handed
 //! over in the order in which it was, so a contractor's events keep the order of their versions.
@@ -12,12 +13,11 @@ use std::time::{Duration, Instant};
 
 use shared_events::amqp::Message;
 use shared_events::service::failpoint;
-use sqlx::{ConnectOptions, PgConnection};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{OutboxRelay, RelayError};
+use super::{OutboxRelay, RelayError, confirmed};
 
 /// An event that is committed.
 #[derive(Debug)]
@@ -91,12 +91,25 @@ impl HandOver {
 /// Publishes what is handed over until `stop`, and then what is still there.
 pub(super) async fn publish_handed_over(
     relay: OutboxRelay,
+    receiver: Receiver<(Instant, Committed)>,
+    stop: CancellationToken,
+) {
+    // Where the database is slow to delete, publishing waits for it here.
+    let (confirmed, ids) = channel(confirmed::MOST);
+    tokio::join!(
+        publish_until(&relay, receiver, confirmed, stop),
+        confirmed::delete_confirmed(&relay, ids)
+    );
+}
+
+async fn publish_until(
+    relay: &OutboxRelay,
     mut receiver: Receiver<(Instant, Committed)>,
+    confirmed: Sender<i64>,
     stop: CancellationToken,
 ) {
     let most = usize::from(relay.shared.settings.outbox_batch);
     let hand_over = &relay.shared.hand_over;
-    let mut connection = None;
     hand_over.set_open(true);
     loop {
         let mut batch = Vec::new();
@@ -116,7 +129,7 @@ pub(super) async fn publish_handed_over(
         let hold = relay.shared.settings.hold();
         batch.retain(|(since, _)| since.elapsed() < hold);
         let span = tracing::info_span!("outbox.relay", batch = batch.len());
-        let published = publish(&relay, &mut connection, batch).instrument(span);
+        let published = publish(relay, &confirmed, batch).instrument(span);
         if let Err(error) = published.await {
             // The outbox has them. While the broker is away nothing more comes this way.
             hand_over.set_open(false);
@@ -133,11 +146,11 @@ pub(super) async fn publish_handed_over(
     }
 }
 
-/// Publishes a batch and deletes from the outbox what the broker has confirmed. What it has refused
-/// stays for the relays, who know how to find out what it objects to.
+/// Publishes a batch and passes on what the broker has confirmed. What it has refused stays for the
+/// relays, who know how to find out what it objects to.
 async fn publish(
     relay: &OutboxRelay,
-    connection: &mut Option<PgConnection>,
+    confirmed: &Sender<i64>,
     batch: Vec<(Instant, Committed)>,
 ) -> Result<(), RelayError> {
     if batch.is_empty() {
@@ -151,23 +164,16 @@ async fn publish(
     relay.shared.broker.works();
     failpoint::reached("relay.published");
 
-    let mut confirmed = Vec::with_capacity(handed.len());
-    for ((since, id), answer) in handed.iter().zip(answers) {
+    let mut count: u32 = 0;
+    for ((since, id), answer) in handed.into_iter().zip(answers) {
         if answer.is_ok() {
-            confirmed.push(*id);
             metrics::histogram!("outbox_publish_delay_seconds")
                 .record(since.elapsed().as_secs_f64());
+            count = count.saturating_add(1);
+            // The receiver lives as long as this task; without it the relays delete the row.
+            let _ = confirmed.send(id).await;
         }
     }
-    let mut database = match connection.take() {
-        Some(open) => open,
-        None => relay.bounded(relay.connect_options().connect()).await?,
-    };
-    let delete = sqlx::query!("DELETE FROM outbox WHERE id = ANY ($1)", &confirmed);
-    relay.bounded(delete.execute(&mut database)).await?;
-    *connection = Some(database);
-    relay.shared.database.works();
-    let count = u32::try_from(confirmed.len()).unwrap_or(u32::MAX);
     metrics::counter!("outbox_published_total").increment(count.into());
     metrics::histogram!("outbox_batch_size").record(f64::from(count));
     Ok(())

@@ -37,6 +37,12 @@ pub struct OutboxSettings {
           value_parser = clap::value_parser!(u16).range(1..=300))]
     pub outbox_hold_seconds: u16,
 
+    /// How often what was handed over and confirmed is deleted from the outbox, in milliseconds. After
+    /// a crash, what was confirmed since is published again, which subscribers expect
+    #[arg(long, env = "OUTBOX_DELETE_EVERY_MS", default_value_t = 100,
+          value_parser = clap::value_parser!(u16).range(0..=500))]
+    pub outbox_delete_every_ms: u16,
+
     /// How often the outbox is looked at without being told to, in seconds. The database's NOTIFY
     /// wakes the relay at once; this bounds what a lost one costs, and how old the gauges are
     #[arg(long, env = "OUTBOX_POLL_SECONDS", default_value_t = 1,
@@ -66,6 +72,11 @@ impl OutboxSettings {
     /// For how long the relays leave alone what was handed over.
     pub(super) fn hold(&self) -> Duration {
         Duration::from_secs(self.outbox_hold_seconds.into())
+    }
+
+    /// How long confirmed rows are gathered before they are deleted: always shorter than the hold.
+    pub(super) fn delete_every(&self) -> Duration {
+        Duration::from_millis(self.outbox_delete_every_ms.into())
     }
 
     /// How often the outbox is looked at unasked.

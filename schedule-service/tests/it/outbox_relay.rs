@@ -337,8 +337,15 @@ async fn what_is_handed_over_is_published_without_a_hint_and_leaves_the_outbox()
         place.hand_over(committed);
     }
     eventually("an empty outbox", async || unsent(&pool).await == 0).await;
+
+    // What was taken over before the end is published and deleted before the end, too.
+    let last = place(&relay).await;
+    let committed = write_held(&pool, Duration::from_hours(1)).await;
+    written.push(committed.message.message_id.parse::<Uuid>().unwrap());
+    last.hand_over(committed);
     shutdown.begin();
     shutdown.drained().await;
+    assert_eq!(unsent(&pool).await, 0);
     assert_eq!(ids(&take_all(bed.amqp_url()).await), written, "in order");
     assert!(
         relay.hand_over().place().is_none(),
