@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use chrono::TimeDelta;
 use shared_events::amqp::{Consumer, Publisher};
 use shared_events::service::{Clock, Health, Shutdown, http};
 use shared_events::topology::SCHEDULE_UPDATED_QUEUE;
@@ -102,6 +103,7 @@ impl Application {
             readings: Readings::new(cache.clone(), loads, watchers, wait),
             cache,
             searches: Semaphore::new(searches),
+            cursor_age: TimeDelta::minutes(config.search_cursor_minutes.into()),
             clock,
         }));
         let router = http::application(own, openapi, health, &config.service);

@@ -47,6 +47,10 @@ pub struct Config {
     #[arg(long, env = "MAX_SEARCHES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_searches: u32,
 
+    /// Minutes that the cursor of a search holds: its pages keep the now of the first
+    #[arg(long, env = "SEARCH_CURSOR_MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_440))]
+    pub search_cursor_minutes: u16,
+
     /// Redis.
     #[command(flatten)]
     pub cache: CacheSettings,

@@ -79,7 +79,7 @@ impl Rebuild {
 
     /// Rebuilds if that is needed.
     async fn look(&self) -> Result<(), RebuildError> {
-        if self.cache.is_complete().await? {
+        if self.cache.mark().await?.is_some() {
             return Ok(());
         }
         let token = Uuid::new_v4();

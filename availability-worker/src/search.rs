@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::cache::{Cache, CacheError, Entry, Held, TOMBSTONE_SECONDS};
+use crate::cache::{Cache, CacheError, Entry, Found, Held};
 use crate::engine::{FreeTime, Interval, Minute, Query, SlotRequest, first_slot, zone};
 use shared_events::Schedule;
 use shared_events::schedule::Status;
@@ -46,6 +47,19 @@ pub struct Candidate {
     pub skills: Vec<String>,
     /// The version that this was calculated from.
     pub version: i64,
+    /// When it was calculated.
+    pub calculated_at: DateTime<Utc>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SearchError {
+    /// Redis did not answer.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// An answer now could leave people out, and nobody could tell.
+    #[error("the cache is being rebuilt")]
+    Incomplete,
 }
 
 /// One page of an answer.
@@ -68,61 +82,100 @@ enum Verdict {
     Unknown,
 }
 
+/// How often someone is looked up who moves on from territory to territory meanwhile.
+const ROUNDS: usize = 3;
+
 impl Search {
     /// Reads the territory in one round trip and scans it. What the horizon cannot answer is
-    /// calculated from the schedules kept beside it, which takes a second round trip.
-    pub async fn run(&self, cache: &Cache) -> Result<Page, CacheError> {
-        let territories = match &self.territory {
-            Some(territory) => vec![territory.clone()],
-            None => cache.territories().await?,
+    /// calculated as of `now` from the schedules kept beside it, which takes more.
+    pub async fn run(&self, cache: &Cache, now: DateTime<Utc>) -> Result<Page, SearchError> {
+        let (begun, territories) = match &self.territory {
+            Some(territory) => (None, vec![territory.clone()]),
+            None => cache.marked_territories().await?,
         };
-        let now_seconds = self.query.now.saturating_mul(60);
-        let scanned = cache.scan(&territories).await?;
-        let mut newest: BTreeMap<Uuid, (usize, Entry)> = BTreeMap::new();
-        for (at, values) in scanned.into_iter().enumerate() {
-            let mut expired = Vec::new();
+        let scan = cache.scan(&territories).await?;
+        if scan.mark.is_none() || (self.territory.is_none() && scan.mark != begun) {
+            return Err(SearchError::Incomplete);
+        }
+        let mut newest: BTreeMap<Uuid, (usize, Held)> = BTreeMap::new();
+        for (at, values) in scan.territories.into_iter().enumerate() {
             for (id, held) in values {
-                match held {
-                    // While a contractor moves, both territories may hold it for a moment.
-                    Held::Live(entry) => match newest.get(&id) {
-                        Some((_, known)) if known.version >= entry.version => {}
-                        _ => {
-                            newest.insert(id, (at, *entry));
-                        }
-                    },
-                    Held::Tombstone { set_at, .. } if now_seconds - set_at > TOMBSTONE_SECONDS => {
-                        expired.push(id);
+                match newest.get(&id) {
+                    Some((_, known)) if known.rank() >= held.rank() => {}
+                    _ => {
+                        newest.insert(id, (at, held));
                     }
-                    Held::Tombstone { .. } => {}
                 }
-            }
-            if !expired.is_empty() {
-                cache
-                    .purge(&territories[at], &expired, now_seconds - TOMBSTONE_SECONDS)
-                    .await?;
             }
         }
 
         let mut candidates = Vec::new();
         let mut unknown: BTreeMap<usize, Vec<Uuid>> = BTreeMap::new();
-        for (id, (at, entry)) in newest {
-            match self.judge(&entry) {
-                Verdict::Starts(start) => candidates.push(Candidate {
-                    place: Place { start, id },
-                    territory: territories[at].clone(),
-                    time_zone: entry.time_zone,
-                    skills: entry.skills,
-                    version: entry.version,
-                }),
-                Verdict::Never => {}
-                Verdict::Unknown => unknown.entry(at).or_default().push(id),
+        let mut moved = Vec::new();
+        for (id, (at, held)) in newest {
+            match held {
+                Held::Live(entry) => match self.judge(&entry) {
+                    Verdict::Starts(start) => {
+                        candidates.push(candidate(id, start, &territories[at], *entry));
+                    }
+                    Verdict::Never => {}
+                    Verdict::Unknown => unknown.entry(at).or_default().push(id),
+                },
+                Held::Unreadable { .. } => unknown.entry(at).or_default().push(id),
+                // It has left the territory that was asked for. Where all were asked for, it went
+                // to one that had been read already.
+                Held::Tombstone { .. } if self.territory.is_some() => {}
+                Held::Tombstone { .. } => moved.push(id),
             }
+        }
+        if unknown.is_empty() && moved.is_empty() {
+            return Ok(self.page(candidates));
         }
         for (at, ids) in unknown {
             let schedules = cache.schedules(&territories[at], &ids).await?;
-            candidates.extend(schedules.iter().flatten().filter_map(|s| self.beyond(s)));
+            for (id, schedule) in ids.into_iter().zip(schedules) {
+                match schedule {
+                    Some(schedule) => candidates.extend(self.beyond(&schedule, now)),
+                    None => moved.push(id),
+                }
+            }
+        }
+        for id in moved {
+            candidates.extend(self.follow(cache, id, now).await?);
+        }
+        // What was read after the scan was read from the same filling of the cache.
+        if cache.mark().await? != scan.mark {
+            return Err(SearchError::Incomplete);
         }
         Ok(self.page(candidates))
+    }
+
+    /// Looks up someone who moved while the territories were read.
+    async fn follow(
+        &self,
+        cache: &Cache,
+        id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Candidate>, SearchError> {
+        for _ in 0..ROUNDS {
+            let Some(Found { territory, entry }) = cache.find(id).await? else {
+                return Ok(None);
+            };
+            if self.territory.as_ref().is_some_and(|t| *t != territory) {
+                return Ok(None);
+            }
+            match self.judge(&entry) {
+                Verdict::Starts(start) => return Ok(Some(candidate(id, start, &territory, entry))),
+                Verdict::Never => return Ok(None),
+                Verdict::Unknown => {
+                    let mut kept = cache.schedules(&territory, &[id]).await?;
+                    if let Some(schedule) = kept.pop().flatten() {
+                        return Ok(self.beyond(&schedule, now));
+                    }
+                }
+            }
+        }
+        Err(SearchError::Incomplete)
     }
 
     fn judge(&self, entry: &Entry) -> Verdict {
@@ -146,7 +199,10 @@ impl Search {
         }
     }
 
-    fn beyond(&self, schedule: &Schedule) -> Option<Candidate> {
+    fn beyond(&self, schedule: &Schedule, now: DateTime<Utc>) -> Option<Candidate> {
+        if !self.has_skills(&schedule.skills) {
+            return None;
+        }
         let zone = zone(&schedule.time_zone).ok()?;
         let rules = schedule.booking_rules;
         let open = self.query.open_range(rules.min_notice_minutes);
@@ -161,6 +217,7 @@ impl Search {
             time_zone: schedule.time_zone.clone(),
             skills: schedule.skills.clone(),
             version: schedule.version,
+            calculated_at: now,
         })
     }
 
@@ -191,5 +248,16 @@ impl Search {
             None
         };
         Page { candidates, next }
+    }
+}
+
+fn candidate(id: Uuid, start: Minute, territory: &str, entry: Entry) -> Candidate {
+    Candidate {
+        place: Place { start, id },
+        territory: territory.to_owned(),
+        time_zone: entry.time_zone,
+        skills: entry.skills,
+        version: entry.version,
+        calculated_at: entry.calculated_at,
     }
 }

@@ -64,9 +64,15 @@ pub enum Held {
         /// When that was written, seconds since the epoch.
         set_at: i64,
     },
+    /// Something of this version that this build cannot read: of another format, or damaged. The
+    /// schedule beside it is what counts then.
+    Unreadable {
+        /// The version; 0 where not even that can be read.
+        version: i64,
+    },
 }
 
-/// A value that this build cannot read: of another format, or damaged. It counts as missing.
+/// A value that this build cannot read: of another format, or damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a cache entry that cannot be read")]
 pub struct Unreadable;
@@ -131,8 +137,25 @@ impl Held {
     pub fn version(&self) -> i64 {
         match self {
             Self::Live(entry) => entry.version,
-            Self::Tombstone { version, .. } => *version,
+            Self::Tombstone { version, .. } | Self::Unreadable { version } => *version,
         }
+    }
+
+    /// Which of two values of one contractor counts: the higher version, and of the same version the
+    /// one that has not left. While a contractor moves, both territories may hold it for a moment.
+    #[must_use]
+    pub fn rank(&self) -> (i64, bool) {
+        (self.version(), !matches!(self, Self::Tombstone { .. }))
+    }
+
+    /// Unpacks a value as far as it can be read.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Self {
+        Self::decode(bytes).unwrap_or_else(|Unreadable| {
+            let mut input = Input(bytes.get(1..).unwrap_or_default());
+            let version = input.array().map_or(0, i64::from_be_bytes);
+            Self::Unreadable { version }
+        })
     }
 
     /// Unpacks a value.
@@ -356,6 +379,9 @@ mod tests {
             let at = at % bytes.len();
             bytes[at] = byte;
             let _ = Held::decode(&bytes);
+            bytes[0] = 255;
+            let version = i64::from_be_bytes(bytes[1..9].try_into().unwrap());
+            prop_assert_eq!(Held::read(&bytes), Held::Unreadable { version });
         }
     }
 }

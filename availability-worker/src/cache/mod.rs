@@ -6,7 +6,7 @@
 //! | `rw:schedules:{territory}` | hash | contractor id → the schedule as JSON, of the same version |
 //! | `rw:home:{id}` | hash | `v` highest version, `c` its territory, `t:<territory>` wherever it may be stored |
 //! | `rw:territories` | set | territories that were ever written |
-//! | `rw:{complete}` | string | there once every contractor has been taken in; see [`crate::rebuild`] |
+//! | `rw:{complete}` | string | there once every contractor has been taken in, a random token; see [`crate::rebuild`] |
 //! | `rw:{complete}:<token>` | string | a rebuild under way, for an hour at most |
 //!
 //! The braces are Redis Cluster hash tags: both hashes of a territory lie in one slot, so one
@@ -16,6 +16,7 @@
 pub mod entry;
 mod guard;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -23,7 +24,7 @@ use redis::{FromRedisValue, Pipeline};
 use shared_events::Schedule;
 use uuid::Uuid;
 
-pub use entry::{Entry, Held};
+pub use entry::{Entry, Held, Unreadable};
 pub use guard::{Claim, Put, Registration, Settlement, Write};
 
 /// The largest version that the guard compares exactly, 2^53 - 1.
@@ -73,6 +74,18 @@ pub struct Found {
 
 /// A contractor's value in a territory, as scanned.
 pub type Scanned = (Uuid, Held);
+
+/// Says that every contractor is in the cache, and since which filling of it.
+pub type Mark = String;
+
+/// What one read of some territories saw.
+#[derive(Debug)]
+pub struct Scan {
+    /// The mark, if it was there before and after; without it some contractors may be missing.
+    pub mark: Option<Mark>,
+    /// The values, territory by territory.
+    pub territories: Vec<Vec<Scanned>>,
+}
 
 /// One multiplexed connection to Redis, built anew by itself when it breaks. Clones share it.
 #[derive(Debug, Clone)]
@@ -128,14 +141,16 @@ impl Cache {
         let newest = territories
             .into_iter()
             .zip(values)
-            .filter_map(|(territory, value)| match Held::decode(&value?) {
-                Ok(Held::Live(entry)) => Some(Found {
-                    territory: territory.to_owned(),
-                    entry: *entry,
-                }),
-                _ => None,
-            })
-            .max_by_key(|found| found.entry.version);
+            .filter_map(|(territory, value)| Some((territory, Held::read(&value?))))
+            .max_by_key(|(_, held)| held.rank());
+        let newest = newest.and_then(|(territory, held)| match held {
+            Held::Live(entry) => Some(Found {
+                territory: territory.to_owned(),
+                entry: *entry,
+            }),
+            // It is on its way to a territory that was not known of yet, or cannot be read.
+            Held::Tombstone { .. } | Held::Unreadable { .. } => None,
+        });
         Ok(newest)
     }
 
@@ -156,44 +171,58 @@ impl Cache {
         Ok(values.into_iter().flatten().map(parse).collect())
     }
 
-    /// All territories that were ever written, sorted.
-    pub async fn territories(&self) -> Result<Vec<String>, CacheError> {
-        let mut found: Vec<String> = self
-            .run(redis::pipe().smembers(TERRITORIES))
-            .await
-            .map(first)?;
+    /// All territories that were ever written, sorted, and the mark under which they are all.
+    pub async fn marked_territories(&self) -> Result<(Option<Mark>, Vec<String>), CacheError> {
+        let mut pipe = redis::pipe();
+        // A mark that stands before the names are read covers them.
+        pipe.get(COMPLETE).smembers(TERRITORIES);
+        let (mark, mut found): (Option<Mark>, Vec<String>) = self.run(&pipe).await?;
         found.sort_unstable();
-        Ok(found)
+        Ok((mark, found))
     }
 
-    /// All values of some territories, in one round trip. Values that cannot be read are left out.
-    pub async fn scan(&self, territories: &[String]) -> Result<Vec<Vec<Scanned>>, CacheError> {
-        if territories.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// All territories that were ever written, sorted.
+    pub async fn territories(&self) -> Result<Vec<String>, CacheError> {
+        self.marked_territories().await.map(|(_, found)| found)
+    }
+
+    /// All values of some territories, in one round trip.
+    pub async fn scan(&self, territories: &[String]) -> Result<Scan, CacheError> {
         let mut pipe = redis::pipe();
+        // Redis may be emptied, and even filled again, while it answers: only the same mark on both
+        // sides says that nothing was missing in between.
+        pipe.get(COMPLETE);
         for territory in territories {
             pipe.hgetall(windows_key(territory));
         }
-        let hashes: Vec<Vec<(String, Vec<u8>)>> = self.run(&pipe).await?;
-        let scanned = |(id, value): (String, Vec<u8>)| {
-            Some((Uuid::try_parse(&id).ok()?, Held::decode(&value).ok()?))
-        };
-        Ok(hashes
+        pipe.get(COMPLETE);
+        let mut answers = VecDeque::from(self.run::<Vec<redis::Value>>(&pipe).await?);
+        let before = parsed::<Option<Mark>>(answers.pop_front())?;
+        let after = parsed::<Option<Mark>>(answers.pop_back())?;
+        let scanned =
+            |(id, value): (String, Vec<u8>)| Some((Uuid::try_parse(&id).ok()?, Held::read(&value)));
+        let territories = answers
             .into_iter()
-            .map(|hash| hash.into_iter().filter_map(scanned).collect())
-            .collect())
+            .map(|hash| {
+                let hash = parsed::<Vec<(String, Vec<u8>)>>(Some(hash))?;
+                Ok(hash.into_iter().filter_map(scanned).collect())
+            })
+            .collect::<Result<_, CacheError>>()?;
+        let mark = before.filter(|before| after.as_ref() == Some(before));
+        Ok(Scan { mark, territories })
     }
 
-    /// Whether every contractor has been taken in since Redis began to hold anything.
-    pub async fn is_complete(&self) -> Result<bool, CacheError> {
-        self.run(redis::pipe().exists(COMPLETE)).await.map(first)
+    /// The mark, which is there if every contractor has been taken in since Redis began to hold
+    /// anything.
+    pub async fn mark(&self) -> Result<Option<Mark>, CacheError> {
+        self.run(redis::pipe().get(COMPLETE)).await.map(first)
     }
 
     /// Notes that a rebuild begins.
     pub async fn begin_rebuild(&self, token: Uuid) -> Result<(), CacheError> {
         let mut pipe = redis::pipe();
-        pipe.set_ex(rebuild_key(token), 1, REBUILD_SECONDS).ignore();
+        pipe.set_ex(rebuild_key(token), token.to_string(), REBUILD_SECONDS)
+            .ignore();
         self.run(&pipe).await
     }
 
@@ -243,6 +272,11 @@ fn windows_key(territory: &str) -> String {
 
 fn schedules_key(territory: &str) -> String {
     format!("rw:schedules:{{{territory}}}")
+}
+
+fn parsed<T: FromRedisValue + Default>(value: Option<redis::Value>) -> Result<T, CacheError> {
+    let parsed = value.map(redis::from_redis_value::<T>).transpose();
+    Ok(parsed.map_err(redis::RedisError::from)?.unwrap_or_default())
 }
 
 fn first<T: Default>(answers: Vec<T>) -> T {

@@ -36,7 +36,8 @@ pub(super) struct ContractorAvailability {
     /// When it was calculated.
     #[serde(with = "rfc3339_millis")]
     calculated_at: DateTime<Utc>,
-    /// `cache`, or `scheduleService` when it was calculated for this request.
+    /// `cache`, or `scheduleService` when it was calculated from what schedule-service has now, since
+    /// the cache did not have the contractor or did not answer.
     source: Source,
     /// The start of the range, a whole minute.
     from: Stamp,
@@ -70,7 +71,7 @@ pub(super) const DEFAULT_RANGE_DAYS: i64 = 7;
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that is held already"),
     ),
     responses(
-        (status = 200, body = ContractorAvailability, headers(("ETag" = String, description = "Weak tag of this answer"))),
+        (status = 200, body = ContractorAvailability, headers(("ETag" = String, description = "Weak tag of what it says, whatever `calculatedAt` and `source`"))),
         (status = 304, description = "The answer is the one that is held already"),
         (status = 404, description = "There is no such contractor", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "Parameters that cannot be taken", body = ProblemDocument, content_type = "application/problem+json"),
@@ -123,7 +124,12 @@ pub(super) async fn read(
             .map(|slots| slots.into_iter().map(Stamp).collect()),
         conflicts: reading.conflicts,
     };
-    Ok(tagged(&answer, &headers))
+    let substance = (
+        (&answer.territory, &answer.time_zone, answer.version),
+        (answer.from, answer.to),
+        (&answer.windows, &answer.slots, &answer.conflicts),
+    );
+    Ok(tagged(&answer, &substance, &headers))
 }
 
 /// `from` and `to` with their defaults.

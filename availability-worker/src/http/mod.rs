@@ -2,6 +2,7 @@
 
 mod contractor;
 mod contractor_id;
+mod cursor;
 mod explanation;
 mod parameters;
 mod search;
@@ -10,6 +11,7 @@ mod tagged;
 use std::sync::Arc;
 
 use axum::Router;
+use chrono::TimeDelta;
 use shared_events::service::{Clock, Problem};
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
@@ -29,6 +31,8 @@ pub struct ReadSide {
     pub cache: Cache,
     /// Bounds the searches that run at once.
     pub searches: Semaphore,
+    /// How long a cursor of a search holds.
+    pub cursor_age: TimeDelta,
     /// Now.
     pub clock: Clock,
 }

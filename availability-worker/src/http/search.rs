@@ -5,18 +5,20 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::Serialize;
-use shared_events::schedule::is_slug;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Serialize, Serializer};
+use shared_events::schedule::{is_slug, rfc3339_millis};
 use shared_events::service::{Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::contractor::{checked, range};
+use super::cursor::Cursor;
 use super::parameters::Parameters;
 use super::tagged::tagged;
 use super::{RETRY_AFTER_SECONDS, ReadSide};
 use crate::bounds::{Asked, MAX_DURATION};
-use crate::cache::CacheError;
-use crate::search::{Candidate, Place, Search};
+use crate::engine::instant;
+use crate::search::{Candidate, Search, SearchError};
 use crate::stamp::Stamp;
 
 /// The most contractors of one page.
@@ -36,7 +38,15 @@ pub(super) struct AvailableContractors {
     to: Stamp,
     /// Minutes that the job takes.
     duration_minutes: i64,
-    /// The contractors by earliest start, ties by id.
+    /// The minute that counted as now: nothing earlier is offered. The pages of one search have that
+    /// of the first.
+    as_of: Stamp,
+    /// When the oldest of these answers was calculated; null where there are none. An answer holds
+    /// until the schedule's next `version`, so an old one is not a stale one.
+    #[serde(serialize_with = "millis_or_null")]
+    oldest_calculated_at: Option<DateTime<Utc>>,
+    /// The contractors by earliest start, ties by id. Nobody is left out: while the cache does not
+    /// hold everybody, searches are 503.
     items: Vec<AvailableContractor>,
     /// Gives the next page as `cursor`; null on the last one.
     next_cursor: Option<String>,
@@ -56,6 +66,9 @@ pub(super) struct AvailableContractor {
     skills: Vec<String>,
     /// The version of the schedule that this was calculated from.
     version: i64,
+    /// When that was calculated.
+    #[serde(with = "rfc3339_millis")]
+    calculated_at: DateTime<Utc>,
     /// The first slot of the range, by the contractor's own slot interval.
     earliest_start: Stamp,
 }
@@ -68,6 +81,7 @@ impl From<Candidate> for AvailableContractor {
             time_zone: candidate.time_zone,
             skills: candidate.skills,
             version: candidate.version,
+            calculated_at: candidate.calculated_at,
             earliest_start: Stamp(candidate.place.start),
         }
     }
@@ -86,11 +100,11 @@ impl From<Candidate> for AvailableContractor {
         ("territory" = Option<String>, Query, description = "Contractors of this territory only", pattern = "^[a-z0-9-]{1,64}$"),
         ("skills" = Option<String>, Query, description = "Skills separated by commas, all of which are needed; at most 32"),
         ("limit" = Option<i64>, Query, description = "Contractors of one page; 50 without it", minimum = 1, maximum = 200),
-        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same other parameters"),
+        ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before, with the same other parameters. It keeps the range and the now of the first page, and holds for a bounded time (`SEARCH_CURSOR_MINUTES`)"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of an answer that is held already"),
     ),
     responses(
-        (status = 200, body = AvailableContractors, headers(("ETag" = String, description = "Weak tag of this answer"))),
+        (status = 200, body = AvailableContractors, headers(("ETag" = String, description = "Weak tag of what it says, whenever it was calculated"))),
         (status = 304, description = "The answer is the one that is held already"),
         (status = 422, description = "Parameters that cannot be taken", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "Not to be had for now; see Retry-After", body = ProblemDocument, content_type = "application/problem+json"),
@@ -112,7 +126,17 @@ pub(super) async fn search(
         "cursor",
     ];
     let mut parameters = Parameters::read(query.as_deref(), &known);
-    let (from, to) = range(&mut parameters, now);
+    let cursor = cursor(&mut parameters, now, read_side.cursor_age);
+    // The pages of one search are of one range and one now, or what has been shown on one of them
+    // would move on to the next.
+    let asked_at = cursor.map_or(now, |cursor| instant(cursor.now));
+    let (from, to) = match cursor {
+        None => range(&mut parameters, now),
+        Some(Cursor { from, to, .. }) => (
+            parameters.instant("from").unwrap_or(instant(from)),
+            parameters.instant("to").unwrap_or(instant(to)),
+        ),
+    };
     let duration = match parameters.text("durationMinutes") {
         None => {
             parameters.fault("durationMinutes", "is required");
@@ -134,14 +158,18 @@ pub(super) async fn search(
     let limit = parameters
         .integer("limit", 1..=MAX_LIMIT)
         .unwrap_or(DEFAULT_LIMIT);
-    let after = cursor(&mut parameters);
     let asked = Asked {
         from,
         to,
-        now,
+        now: asked_at,
         duration,
         slot_interval: None,
     };
+    if let (Some(cursor), Ok(query)) = (cursor, asked.check())
+        && query.range != cursor.range()
+    {
+        parameters.fault("cursor", "is of a search of another range");
+    }
     let query = checked(&asked, parameters)?;
 
     let Ok(_permit) = read_side.searches.try_acquire() else {
@@ -150,36 +178,43 @@ pub(super) async fn search(
             RETRY_AFTER_SECONDS,
         ));
     };
-    let unavailable =
-        |error: CacheError| Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS);
-    if !read_side.cache.is_complete().await.map_err(unavailable)? {
-        // An answer now could leave people out, and nobody could tell.
-        return Err(Problem::unavailable(
-            "the cache is being rebuilt",
-            RETRY_AFTER_SECONDS,
-        ));
-    }
     let limit = usize::try_from(limit).unwrap_or(1);
     let search = Search {
         query,
         territory,
         skills,
         limit,
-        after,
+        after: cursor.map(|cursor| cursor.after),
     };
-    let page = search.run(&read_side.cache).await.map_err(unavailable)?;
+    let page = search
+        .run(&read_side.cache, now)
+        .await
+        .map_err(|error: SearchError| {
+            Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS)
+        })?;
+    let oldest_calculated_at = page.candidates.iter().map(|c| c.calculated_at).min();
     let answer = AvailableContractors {
         from: Stamp(query.range.start),
         to: Stamp(query.range.end),
         duration_minutes: query.duration.unwrap_or_default(),
+        as_of: Stamp(query.now),
+        oldest_calculated_at,
         items: page
             .candidates
             .into_iter()
             .map(AvailableContractor::from)
             .collect(),
-        next_cursor: page.next.map(cursor_of),
+        next_cursor: page
+            .next
+            .map(|after| Cursor::new(&query, after).to_string()),
     };
-    Ok(tagged(&answer, &headers))
+    let found: Vec<_> = answer
+        .items
+        .iter()
+        .map(|item| (item.contractor_id, item.version, item.earliest_start))
+        .collect();
+    let substance = (answer.from, answer.to, found, &answer.next_cursor);
+    Ok(tagged(&answer, &substance, &headers))
 }
 
 fn territory(parameters: &mut Parameters) -> Option<String> {
@@ -206,21 +241,27 @@ fn skills(parameters: &mut Parameters) -> Vec<String> {
     skills
 }
 
-/// The last place of a page: its minute and id in hexadecimal.
-fn cursor_of(place: Place) -> String {
-    format!("{:x}.{}", place.start, place.id.simple())
+fn cursor(parameters: &mut Parameters, now: DateTime<Utc>, longest: TimeDelta) -> Option<Cursor> {
+    let cursor = parameters.text("cursor")?.parse::<Cursor>().ok();
+    match cursor {
+        None => parameters.fault("cursor", "is not a nextCursor of this route"),
+        Some(cursor) if (now - instant(cursor.now)).abs() > longest => {
+            let minutes = longest.num_minutes();
+            let told = format!("is older than {minutes} minutes: search anew");
+            parameters.fault("cursor", told);
+        }
+        Some(_) => {}
+    }
+    cursor
 }
 
-fn cursor(parameters: &mut Parameters) -> Option<Place> {
-    let text = parameters.text("cursor")?;
-    let place = text.split_once('.').and_then(|(start, id)| {
-        Some(Place {
-            start: i64::from_str_radix(start, 16).ok()?,
-            id: Uuid::try_parse(id).ok()?,
-        })
-    });
-    if place.is_none() {
-        parameters.fault("cursor", "is not a nextCursor of this route");
+#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
+fn millis_or_null<S: Serializer>(
+    at: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => rfc3339_millis::serialize(at, serializer),
+        None => serializer.serialize_none(),
     }
-    place
 }

@@ -114,6 +114,7 @@ fn help_names_every_setting_with_its_variable_and_default() {
         "MIN_VERSION_WAIT_MS",
         "MAX_LOADS",
         "MAX_SEARCHES",
+        "SEARCH_CURSOR_MINUTES",
         "AUTH_MODE",
         "RUST_LOG",
         "LOG_FORMAT",

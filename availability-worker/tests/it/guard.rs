@@ -201,14 +201,14 @@ impl Play {
     /// Where the contractor is live, with the versions, and what the home lists.
     async fn state(&mut self) -> (Vec<(String, i64)>, BTreeSet<String>) {
         let names = self.cache.territories().await.unwrap();
-        let scanned = self.cache.scan(&names).await.unwrap();
+        let scanned = self.cache.scan(&names).await.unwrap().territories;
         let live = names
             .into_iter()
             .zip(scanned)
             .flat_map(|(name, values)| {
                 values.into_iter().filter_map(move |(_, held)| match held {
                     Held::Live(entry) => Some((name.clone(), entry.version)),
-                    Held::Tombstone { .. } => None,
+                    Held::Tombstone { .. } | Held::Unreadable { .. } => None,
                 })
             })
             .collect();
@@ -341,12 +341,13 @@ async fn tombstones_are_purged_only_when_they_are_old() {
     let id = Uuid::from_u128(1);
     cache.remove(id, (1 << 53) - 1, "north").await.unwrap();
     let north = ["north".to_owned()];
-    let Held::Tombstone { version, set_at } = cache.scan(&north).await.unwrap()[0][0].1 else {
+    let Held::Tombstone { version, set_at } = cache.scan(&north).await.unwrap().territories[0][0].1
+    else {
         panic!("no tombstone")
     };
     assert_eq!(version, (1 << 53) - 1);
     cache.purge("north", &[id], set_at).await.unwrap();
-    assert_eq!(cache.scan(&north).await.unwrap()[0].len(), 1);
+    assert_eq!(cache.scan(&north).await.unwrap().territories[0].len(), 1);
     cache.purge("north", &[id], set_at + 1).await.unwrap();
-    assert!(cache.scan(&north).await.unwrap()[0].is_empty());
+    assert!(cache.scan(&north).await.unwrap().territories[0].is_empty());
 }

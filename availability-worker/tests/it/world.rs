@@ -243,8 +243,7 @@ impl World {
 
     /// Everything that Redis holds of the windows and schedules, sorted.
     pub(crate) async fn cached(&self) -> Vec<(String, String, Vec<u8>)> {
-        let client = redis::Client::open(self.bed.redis_url()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = self.redis().await;
         let mut keys: Vec<String> = redis::cmd("KEYS")
             .arg("rw:*s:{*}")
             .query_async(&mut connection)
@@ -262,6 +261,12 @@ impl World {
             held.extend(hash.into_iter().map(|(id, value)| (key.clone(), id, value)));
         }
         held
+    }
+
+    /// A connection to Redis, past the worker.
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        let client = redis::Client::open(self.bed.redis_url()).unwrap();
+        client.get_multiplexed_async_connection().await.unwrap()
     }
 
     /// Starts another worker after [`stop`](Self::stop).
