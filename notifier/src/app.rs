@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use rustls::ServerConfig;
 use shared_events::service::{Clock, Health, Shutdown, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::fanout::Fanout;
 use crate::feed::Feed;
-use crate::http::{AppState, document, routes};
+use crate::http::{AppState, document, listener, routes};
+use crate::metrics;
 use crate::replay::Replayer;
 use crate::ring::Ring;
 use crate::subscriptions::Subscriptions;
+use crate::tls;
 
 /// A notifier that listens and is ready to run.
 #[derive(Debug)]
@@ -24,6 +27,7 @@ pub struct Application {
     config: Config,
     clock: Clock,
     listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Application {
@@ -31,6 +35,7 @@ impl Application {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         // Counters count from the moment they are made, if there is a recorder by then.
         shared_events::service::metrics::install();
+        metrics::describe();
         let listener = http::bind(config.bind_addr).await?;
         // Each accepted socket takes this over from the listener. It also ends a connection whose
         // client answers and yet takes nothing for so long.
@@ -39,6 +44,7 @@ impl Application {
             .set_tcp_user_timeout(Some(write_timeout))
             .context("WRITE_TIMEOUT_SECONDS: cannot be set on the listener")?;
         Ok(Self {
+            tls: tls::configuration(&config.tls)?,
             config,
             clock,
             listener,
@@ -57,6 +63,7 @@ impl Application {
             config,
             clock,
             listener,
+            tls,
         } = self;
         // The feed and the tickers outlive the soft signal: streams are fed until they end.
         let stop = CancellationToken::new();
@@ -69,14 +76,11 @@ impl Application {
                 let _ = stop.run_until_cancelled(wakers.run(shard)).await;
             });
         }
-        let ticking = (
-            Arc::clone(&fanout),
-            stop.clone(),
-            config.clients.heartbeat(),
-        );
+        let ticking = (Arc::clone(&fanout), stop.clone(), config.clients.clone());
         shutdown.spawn(async move {
-            let (fanout, stop, heartbeat) = ticking;
-            let _ = stop.run_until_cancelled(fanout.tick(heartbeat)).await;
+            let (fanout, stop, clients) = ticking;
+            let ticks = fanout.tick(clients.heartbeat(), clients.patience());
+            let _ = stop.run_until_cancelled(ticks).await;
         });
         let feed = Feed::new(
             config.amqp.clone(),
@@ -98,8 +102,8 @@ impl Application {
                 .await;
         });
 
-        let router = router(&config, &fanout, clock, &shutdown, stop.clone());
-        http::serve(listener, router, &config.service, &shutdown).await;
+        let router = router(&config, &fanout, clock.clone(), &shutdown, stop.clone());
+        listener::serve(listener, router, tls, &config.service, &clock, &shutdown).await;
         stop.cancel();
         Ok(())
     }
@@ -126,8 +130,9 @@ fn router(
             Arc::clone(fanout),
             Arc::new(replayer),
             clients.clone(),
-            clock,
+            clock.clone(),
         ),
+        clock,
         shutdown: shutdown.clone(),
     };
     let feed = Arc::clone(fanout);

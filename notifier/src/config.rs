@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -96,6 +97,24 @@ pub struct Config {
     /// The clients.
     #[command(flatten)]
     pub clients: ClientSettings,
+
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+}
+
+/// TLS.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsSettings {
+    /// A PEM file with the certificate and those that vouch for it. With it, TLS is spoken, and clear
+    /// text with this machine alone; HTTP/2 by ALPN
+    #[arg(long, env = "TLS_CERTIFICATE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// A PEM file with the certificate's private key
+    #[arg(long, env = "TLS_KEY", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// Reading the stream.
@@ -183,11 +202,23 @@ pub struct ClientSettings {
     #[arg(long, env = "MAX_STREAMS", default_value_t = 19_000, value_parser = at_least_one)]
     pub max_streams: usize,
 
+    /// Event streams that are open at once from one address (an IPv6 network of 64 bits counts as
+    /// one); over it a request is answered 429. An office or a proxy is one address
+    #[arg(long, env = "MAX_STREAMS_PER_ADDRESS", default_value_t = 19_000, value_parser = value_parser!(u32).range(1..))]
+    pub max_streams_per_address: u32,
+
+    /// New event streams a second from one address, on the long run; over it a request is answered
+    /// 429. As many as MAX_STREAMS_PER_ADDRESS may come at once
+    #[arg(long, env = "NEW_STREAMS_PER_SECOND", default_value_t = 500, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub new_streams_per_second: u32,
+
     /// Seconds between the comments that keep proxies from closing a quiet stream
     #[arg(long, env = "HEARTBEAT_SECONDS", default_value_t = 15, value_parser = value_parser!(u64).range(1..=300))]
     pub heartbeat_seconds: u64,
 
-    /// Seconds after which a client that takes nothing is cut off
+    /// Seconds after which a client that takes nothing is cut off. Clients that still answer, but
+    /// whose HTTP/2 streams take nothing, are found by their heartbeats: to the accuracy of
+    /// HEARTBEAT_SECONDS
     #[arg(long, env = "WRITE_TIMEOUT_SECONDS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=3600))]
     pub write_timeout_seconds: u64,
 
@@ -206,6 +237,15 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// A client that leaves so many heartbeats in a row untaken is cut off.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        let heartbeats = self
+            .write_timeout_seconds
+            .div_ceil(self.heartbeat_seconds.max(1));
+        u32::try_from(heartbeats).unwrap_or(u32::MAX)
+    }
+
     /// Between two comments.
     #[must_use]
     pub fn heartbeat(&self) -> Duration {

@@ -11,7 +11,8 @@ use shared_events::service::Clock;
 use crate::filter::Filter;
 use crate::position::Position;
 use crate::progress::Progress;
-use crate::ring::{Entry, Found, Ring, Scan};
+use crate::ring::{self, Entry, Found, Ring, Scan};
+use crate::slot::Slot;
 use crate::wakers::{Interests, PHASES, Wakers};
 
 /// So many entries are looked at before the ring is let go of for a moment.
@@ -44,6 +45,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// The number of the next entry to look at.
+    #[must_use]
+    pub fn next(self) -> u64 {
+        self.next
+    }
+
     /// The same place, for a client that has not been given its id: the next heartbeat does.
     #[must_use]
     pub fn untold(self) -> Self {
@@ -54,8 +61,13 @@ impl Cursor {
 /// What there is for a client.
 #[derive(Debug)]
 pub enum Pulled {
-    /// The next frame.
-    Frame(Bytes),
+    /// The next frames.
+    Frames {
+        /// Their bytes.
+        bytes: Bytes,
+        /// How many they are.
+        count: u64,
+    },
     /// Nothing for now.
     Nothing,
     /// The client has fallen behind what the ring holds.
@@ -102,7 +114,8 @@ impl Fanout {
     }
 
     /// Adds the newest entries and has those woken who are interested.
-    pub fn append(&self, entries: Vec<Entry>) {
+    pub fn append(&self, mut entries: Vec<Entry>) {
+        ring::pack(&mut entries);
         let mut interests = Interests::default();
         let shown = entries.iter().filter_map(|entry| entry.shown.as_ref());
         shown.for_each(|shown| interests.add(&shown.facts));
@@ -178,13 +191,13 @@ impl Fanout {
                     .map_or(Pulled::Nothing, Pulled::Replaced);
             }
             match current.ring.scan(cursor.next, SCAN_STEP, filter) {
-                Scan::Frame(frame, next) => {
+                Scan::Frames { bytes, count, next } => {
                     *cursor = Cursor {
                         next,
                         told: next,
                         ..*cursor
                     };
-                    return Pulled::Frame(frame);
+                    return Pulled::Frames { bytes, count };
                 }
                 Scan::Nothing(next) => {
                     cursor.next = next;
@@ -209,15 +222,37 @@ impl Fanout {
         })
     }
 
-    /// Lets heartbeats fall due, each client's once an `interval`, and keeps the gauges of the
-    /// ring. Runs until it is dropped.
-    pub async fn tick(&self, interval: Duration) {
+    /// The number that the ring's next entry will have.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.current.read().ring.end()
+    }
+
+    /// Lets heartbeats fall due, each client's once an `interval`; drops the connections of those
+    /// that have taken nothing for `patience` intervals; and keeps the figures of the ring and of
+    /// the clients' lag. Runs until it is dropped.
+    pub async fn tick(&self, interval: Duration, patience: u32) {
         let mut ticks = tokio::time::interval(interval / PHASES);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let gauges = RingGauges::new();
+        let lag = metrics::histogram!("notifier_client_lag_events");
+        let stalled =
+            metrics::counter!("notifier_slow_clients_closed_total", "reason" => "stalled");
         for phase in (0..PHASES).cycle() {
             ticks.tick().await;
-            self.wakers.heartbeat(phase);
+            let end = self.end();
+            self.wakers.each(phase, |slot| {
+                #[expect(clippy::cast_precision_loss, reason = "it is below the ring's length")]
+                if let Some(events) = slot.lag(end) {
+                    lag.record(events as f64);
+                }
+                if slot.heartbeat(patience)
+                    && let Some(connection) = &slot.caller.connection
+                {
+                    stalled.increment(1);
+                    connection.end_now();
+                }
+            });
             gauges.show(&self.current.read().ring, &self.clock);
         }
     }
@@ -227,10 +262,10 @@ impl Fanout {
         let mut ticks = tokio::time::interval((window / PHASES).max(Duration::from_micros(1)));
         for phase in 0..PHASES {
             ticks.tick().await;
-            self.wakers.end(phase);
+            self.wakers.each(phase, Slot::end);
         }
         // Those who came in the meantime and joined a group whose turn was over.
-        (0..PHASES).for_each(|phase| self.wakers.end(phase));
+        (0..PHASES).for_each(|phase| self.wakers.each(phase, Slot::end));
     }
 }
 
@@ -276,7 +311,7 @@ impl Default for Delivered {
         Self {
             frames: metrics::counter!("notifier_frames_sent_total"),
             bytes: metrics::counter!("notifier_bytes_sent_total"),
-            slow_closes: metrics::counter!("notifier_slow_clients_closed_total"),
+            slow_closes: metrics::counter!("notifier_slow_clients_closed_total", "reason" => "behind"),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::config::FeedSettings;
 use crate::fanout::Fanout;
 use crate::news::News;
 use crate::position::Position;
-use crate::ring::{Entry, Limits, Ring};
+use crate::ring::{self, Entry, Limits, Ring};
 use crate::stream::{From, Message, ReadError, StreamReader};
 
 /// So many messages become one batch of the ring at most.
@@ -226,13 +226,18 @@ impl Feed {
                 mut ring,
             }) => {
                 while last.is_none_or(|last| last.offset < head.offset) {
+                    let mut entries = Vec::new();
                     for message in self.batch_within(reader).await? {
                         last = Some(message.position);
                         if message.position.offset < shown_from {
                             self.news.note(&message);
                         } else {
-                            ring.push(self.entry(&message));
+                            entries.push(self.entry(&message));
                         }
+                    }
+                    ring::pack(&mut entries);
+                    for entry in entries {
+                        ring.push(entry);
                     }
                 }
                 tracing::info!(position = %head, events = ring.len(), "the feed has caught up");

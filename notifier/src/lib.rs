@@ -4,7 +4,9 @@
 //! is a cursor into that ring ([`subscription`]) and a waker ([`wakers`]); who resumes from before
 //! the ring is served from the stream itself ([`replay`]) until the ring can follow.
 
+pub mod admission;
 pub mod app;
+pub mod caller;
 pub mod config;
 pub mod event;
 pub mod fanout;
@@ -12,14 +14,17 @@ pub mod feed;
 pub mod filter;
 pub mod frame;
 pub mod http;
+pub mod metrics;
 pub mod news;
 pub mod position;
 pub mod progress;
 pub mod replay;
 pub mod ring;
+pub mod slot;
 pub mod stream;
 pub mod subscription;
 pub mod subscriptions;
+pub mod tls;
 pub mod versions;
 pub mod wakers;
 

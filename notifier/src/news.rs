@@ -1,7 +1,5 @@
 //! From a message of the stream to what clients see of it.
 
-use bytes::Bytes;
-
 use crate::event::Event;
 use crate::filter::Facts;
 use crate::frame;
@@ -58,7 +56,7 @@ impl News {
             metrics::counter!("notifier_stale_events_total").increment(1);
             return None;
         }
-        let frame: Bytes = frame::event(message.position, &event);
+        let frame = frame::event(message.position, &event).into();
         let facts = Facts {
             kind: event.kind,
             contractor: event.contractor,

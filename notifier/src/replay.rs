@@ -140,6 +140,7 @@ impl Replayer {
             reader,
             filter,
             at: from,
+            shown: 0,
             frames,
             _turn: turn,
         };
@@ -177,6 +178,8 @@ impl Replayer {
         loop {
             let at = reading.at;
             if self.fanout.can_follow(at.offset) {
+                #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+                metrics::histogram!("notifier_replay_events").record(reading.shown as f64);
                 let _ = reading.frames.send(Replayed::HandOver(at)).await;
                 return Ok(());
             }
@@ -196,6 +199,7 @@ impl Replayer {
             let Some(frame) = reading.frame_of(&message) else {
                 continue;
             };
+            reading.shown += 1;
             if reading.frames.send(Replayed::Frame(frame)).await.is_err() {
                 // The client has gone.
                 return Ok(());
@@ -209,6 +213,8 @@ struct Reading {
     reader: StreamReader,
     filter: Arc<Filter>,
     at: Position,
+    /// So many events were sent to the client.
+    shown: u64,
     frames: mpsc::Sender<Replayed>,
     _turn: OwnedSemaphorePermit,
 }
@@ -216,6 +222,6 @@ struct Reading {
 impl Reading {
     fn frame_of(&mut self, message: &Message) -> Option<Bytes> {
         let shown = self.news.show(message)?.shown;
-        self.filter.shows(&shown.facts).then_some(shown.frame)
+        self.filter.shows(&shown.facts).then(|| shown.frame.bytes())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::OnceLock;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 
 use crate::filter::{Facts, Filter};
@@ -26,9 +26,94 @@ pub struct Entry {
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// The frame, the same bytes for every client.
-    pub frame: Bytes,
+    pub frame: Frame,
     /// What filters look at.
     pub facts: Facts,
+}
+
+/// A frame, which is a part of a block that it shares with its neighbours.
+///
+/// Neighbours can be handed out together as one slice, so that a client that is shown all of a
+/// batch costs one reference and not one for each frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    whole: Bytes,
+    from: usize,
+    to: usize,
+}
+
+impl From<Bytes> for Frame {
+    /// A block of one frame.
+    fn from(frame: Bytes) -> Self {
+        Self {
+            from: 0,
+            to: frame.len(),
+            whole: frame,
+        }
+    }
+}
+
+impl Frame {
+    /// The frame's length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.to - self.from
+    }
+
+    /// True where there is nothing in it; no frame is so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The frame.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        self.whole.slice(self.from..self.to)
+    }
+
+    /// True where it begins at `end` of the block of `first`.
+    fn follows(&self, first: &Self, end: usize) -> bool {
+        // Both hold on to their block, so the same address is the same block.
+        self.from == end && self.whole.as_ptr() == first.whole.as_ptr()
+    }
+}
+
+/// No block is longer, unless it is a single frame: whoever holds one frame holds its block.
+const BLOCK_BYTES: usize = 64 * 1024;
+
+/// Puts the frames of neighbours side by side.
+pub fn pack(entries: &mut [Entry]) {
+    let mut all: Vec<&mut Frame> = entries
+        .iter_mut()
+        .filter_map(|entry| entry.shown.as_mut().map(|shown| &mut shown.frame))
+        .collect();
+    let mut frames = all.as_mut_slice();
+    while !frames.is_empty() {
+        let mut length = 0;
+        let fits = |frame: &&&mut Frame| {
+            length += frame.len();
+            length <= BLOCK_BYTES
+        };
+        let count = frames.iter().take_while(fits).count().max(1);
+        let (together, others) = frames.split_at_mut(count);
+        frames = others;
+        let mut whole = BytesMut::with_capacity(together.iter().map(|frame| frame.len()).sum());
+        for frame in together.iter() {
+            whole.extend_from_slice(&frame.bytes());
+        }
+        let whole = whole.freeze();
+        let mut from = 0;
+        for frame in together {
+            let to = from + frame.len();
+            **frame = Frame {
+                whole: whole.clone(),
+                from,
+                to,
+            };
+            from = to;
+        }
+    }
 }
 
 /// How much a ring holds.
@@ -72,8 +157,15 @@ pub enum Found {
 /// What a cursor finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scan {
-    /// The next frame, and the number after it.
-    Frame(Bytes, u64),
+    /// The next frames, one or more that stand side by side, and the number after the last.
+    Frames {
+        /// Their bytes.
+        bytes: Bytes,
+        /// How many they are.
+        count: u64,
+        /// The number of the entry after them.
+        next: u64,
+    },
     /// Nothing to be shown so far; go on at this number.
     Nothing(u64),
     /// The ring no longer holds what comes next.
@@ -188,7 +280,7 @@ impl Ring {
             && newest.is_some_and(|entry| entry.position.offset >= offset)
     }
 
-    /// Looks for the next frame that `filter` shows, from the number `from` on, in at most `most`
+    /// Looks for the next frames that `filter` shows, from the number `from` on, in at most `most`
     /// entries.
     #[must_use]
     pub fn scan(&self, from: u64, most: usize, filter: &Filter) -> Scan {
@@ -199,19 +291,32 @@ impl Ring {
             return Scan::Behind;
         };
         let mut number = from;
+        let mut found: Option<(&Frame, usize, u64, u64)> = None;
         for entry in self
             .entries
             .range(index.min(self.entries.len())..)
             .take(most)
         {
             number += 1;
-            if let Some(shown) = &entry.shown
-                && filter.shows(&shown.facts)
-            {
-                return Scan::Frame(shown.frame.clone(), number);
+            let Some(shown) = &entry.shown else { continue };
+            if !filter.shows(&shown.facts) {
+                continue;
+            }
+            match &mut found {
+                None => found = Some((&shown.frame, shown.frame.to, 1, number)),
+                Some((first, to, count, next)) if shown.frame.follows(first, *to) => {
+                    (*to, *count, *next) = (shown.frame.to, *count + 1, number);
+                }
+                Some(_) => break,
             }
         }
-        Scan::Nothing(number)
+        found.map_or(Scan::Nothing(number), |(first, to, count, next)| {
+            Scan::Frames {
+                bytes: first.whole.slice(first.from..to),
+                count,
+                next,
+            }
+        })
     }
 }
 
@@ -221,7 +326,7 @@ fn weight(entry: &Entry) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENTRY_OVERHEAD, Entry, Found, Limits, Ring, Scan, Shown};
+    use super::{BLOCK_BYTES, ENTRY_OVERHEAD, Entry, Found, Limits, Ring, Scan, Shown, pack};
     use crate::event::Kind;
     use crate::filter::{Facts, Filter};
     use crate::position::Position;
@@ -247,7 +352,7 @@ mod tests {
             position: position(offset),
             read_at: DateTime::UNIX_EPOCH,
             shown: territory.map(|territory| Shown {
-                frame: Bytes::from(format!("{offset}")),
+                frame: Bytes::from(format!("{offset}")).into(),
                 facts: Facts {
                     kind: Kind::Schedule,
                     contractor: Uuid::nil(),
@@ -270,8 +375,8 @@ mod tests {
         let mut frames = Vec::new();
         loop {
             match ring.scan(from, 3, filter) {
-                Scan::Frame(frame, next) => {
-                    frames.push(String::from_utf8_lossy(&frame).into_owned());
+                Scan::Frames { bytes, next, .. } => {
+                    frames.push(String::from_utf8_lossy(&bytes).into_owned());
                     from = next;
                 }
                 Scan::Nothing(next) if next == from => return frames,
@@ -297,6 +402,61 @@ mod tests {
         assert_eq!(frames(&ring, 0, &york), ["6", "8"]);
         assert_eq!(frames(&ring, 2, &Filter::default()), ["8"]);
         assert_eq!(frames(&ring, ring.end(), &york), [""; 0]);
+    }
+
+    #[test]
+    fn neighbours_that_are_shown_are_one_slice() {
+        let mut entries: Vec<Entry> = [
+            (1, Some("leeds")),
+            (2, None),
+            (3, Some("leeds")),
+            (4, Some("york")),
+            (5, Some("leeds")),
+        ]
+        .map(|(offset, territory)| entry(offset, territory))
+        .into();
+        pack(&mut entries);
+        let mut ring = Ring::new(ROOMY);
+        for entry in entries {
+            ring.push(entry);
+        }
+        // Another batch is another block.
+        ring.push(entry(6, Some("leeds")));
+        let leeds = Filter::parse("territory=leeds", 10).expect("a filter");
+        let scan = |from, filter| match ring.scan(from, 10, filter) {
+            Scan::Frames { bytes, count, next } => {
+                (String::from_utf8_lossy(&bytes).into_owned(), count, next)
+            }
+            other => panic!("{other:?}"),
+        };
+        let all = Filter::default();
+        assert_eq!(scan(0, &all), ("1345".to_owned(), 4, 5));
+        assert_eq!(scan(2, &all), ("345".to_owned(), 3, 5));
+        assert_eq!(scan(5, &all), ("6".to_owned(), 1, 6));
+        assert_eq!(scan(0, &leeds), ("13".to_owned(), 2, 3));
+        assert_eq!(scan(3, &leeds), ("5".to_owned(), 1, 5));
+    }
+
+    #[test]
+    fn no_block_is_longer_than_it_may_be() {
+        let mut entries: Vec<Entry> = (0..10).map(|n| entry(n, Some("leeds"))).collect();
+        for entry in &mut entries {
+            let shown = entry.shown.as_mut().expect("a frame");
+            shown.frame = Bytes::from(vec![b'x'; BLOCK_BYTES / 3]).into();
+        }
+        let long = &mut entries[4].shown.as_mut().expect("a frame").frame;
+        *long = Bytes::from(vec![b'x'; BLOCK_BYTES + 1]).into();
+        pack(&mut entries);
+        let mut ring = Ring::new(ROOMY);
+        for entry in entries {
+            ring.push(entry);
+        }
+        let (mut from, mut counts) = (0, Vec::new());
+        while let Scan::Frames { count, next, .. } = ring.scan(from, 100, &Filter::default()) {
+            counts.push(count);
+            from = next;
+        }
+        assert_eq!(counts, [3, 1, 1, 3, 2]);
     }
 
     #[test]

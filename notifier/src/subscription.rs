@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::admission::Place;
 use crate::fanout::{Cursor, Delivered, Fanout, Located, Pulled};
 use crate::frame::{self, ResetReason};
 use crate::replay::Replayed;
@@ -55,14 +56,14 @@ pub struct EventStream {
     state: State,
     delivered: Delivered,
     tally: Tally,
-    /// What is given back when the stream ends: the place among the open streams.
-    _place: Box<dyn Send + Sync>,
+    /// Given back when the stream ends.
+    _place: Place,
 }
 
 impl std::fmt::Debug for EventStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventStream")
-            .field("filter", self.membership.filter())
+            .field("slot", self.membership.slot())
             .finish_non_exhaustive()
     }
 }
@@ -81,7 +82,7 @@ impl EventStream {
         membership: Membership,
         start: BoxFuture<'static, Start>,
         delivered: Delivered,
-        place: Box<dyn Send + Sync>,
+        place: Place,
     ) -> Self {
         Self {
             fanout,
@@ -96,10 +97,11 @@ impl EventStream {
 
     /// The next bytes; `Ready(None)` where the stream ends, always between two frames.
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.membership.slot().is_polled();
         if self.membership.slot().must_end() {
             return Poll::Ready(None);
         }
-        if let Some(bytes) = self.first.pop_front() {
+        if let Some(bytes) = self.next_of_first() {
             return Poll::Ready(Some(bytes));
         }
         // Whoever wakes this client finds the waker there, or has come before the look that follows.
@@ -111,6 +113,16 @@ impl EventStream {
             return Poll::Ready(None);
         }
         self.look(context).unwrap_or(Poll::Pending)
+    }
+
+    fn next_of_first(&mut self) -> Option<Bytes> {
+        let next = self.first.pop_front();
+        match next {
+            Some(_) => self.tally.frames += 1,
+            // Nothing of it is needed any more.
+            None => self.first = VecDeque::new(),
+        }
+        next
     }
 
     fn look(&mut self, context: &mut Context<'_>) -> Option<Poll<Option<Bytes>>> {
@@ -129,7 +141,10 @@ impl EventStream {
                     Poll::Pending => return self.plain_heartbeat(),
                 },
                 State::Replaying(frames) => match frames.poll_recv(context) {
-                    Poll::Ready(Some(Replayed::Frame(frame))) => return some(frame),
+                    Poll::Ready(Some(Replayed::Frame(frame))) => {
+                        self.tally.frames += 1;
+                        return some(frame);
+                    }
                     Poll::Ready(Some(Replayed::HandOver(position))) => {
                         self.state = match self.fanout.locate(position) {
                             Located::Here(cursor) => State::Live(cursor.untold()),
@@ -141,16 +156,21 @@ impl EventStream {
                     Poll::Ready(None) => self.state = State::Ended,
                     Poll::Pending => return self.plain_heartbeat(),
                 },
-                State::Live(cursor) => match self.fanout.pull(cursor, self.membership.filter()) {
-                    Pulled::Frame(frame) => return some(frame),
+                State::Live(cursor) => match pull(&self.fanout, &self.membership, cursor) {
+                    Pulled::Frames { bytes, count } => {
+                        self.tally.frames += count;
+                        return some(bytes);
+                    }
                     Pulled::Nothing => {
                         let is_due = self.membership.slot().takes_heartbeat();
                         return is_due.then(|| {
+                            self.tally.frames += 1;
                             let moving = self.fanout.moving_heartbeat(cursor);
                             Poll::Ready(Some(moving.unwrap_or_else(plain)))
                         });
                     }
                     Pulled::Replaced(position) => {
+                        self.tally.frames += 1;
                         return some(frame::counted_reset(position, ResetReason::StreamReplaced));
                     }
                     Pulled::Behind => {
@@ -160,17 +180,17 @@ impl EventStream {
                 },
                 State::Ended => return Some(Poll::Ready(None)),
             }
-            if let Some(bytes) = self.first.pop_front() {
+            if let Some(bytes) = self.next_of_first() {
                 return some(bytes);
             }
         }
     }
 
-    fn plain_heartbeat(&self) -> Option<Poll<Option<Bytes>>> {
-        self.membership
-            .slot()
-            .takes_heartbeat()
-            .then(|| Poll::Ready(Some(plain())))
+    fn plain_heartbeat(&mut self) -> Option<Poll<Option<Bytes>>> {
+        self.membership.slot().takes_heartbeat().then(|| {
+            self.tally.frames += 1;
+            Poll::Ready(Some(plain()))
+        })
     }
 
     fn report(&mut self) {
@@ -180,6 +200,13 @@ impl EventStream {
             self.delivered.bytes.increment(tally.bytes);
         }
     }
+}
+
+fn pull(fanout: &Fanout, membership: &Membership, cursor: &mut Cursor) -> Pulled {
+    let slot = membership.slot();
+    let pulled = fanout.pull(cursor, &slot.filter);
+    slot.stands_at(cursor.next());
+    pulled
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it is what the caller returns")]
@@ -202,7 +229,6 @@ impl Body for EventStream {
         let this = self.get_mut();
         match this.poll_bytes(context) {
             Poll::Ready(Some(bytes)) => {
-                this.tally.frames += 1;
                 this.tally.bytes += bytes.len() as u64;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Gauge;
 use shared_events::service::Clock;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use crate::admission::{Admission, Refused};
+use crate::caller::Caller;
 use crate::config::ClientSettings;
 use crate::fanout::{Cursor, Delivered, Fanout, Located};
 use crate::filter::Filter;
 use crate::frame::{self, ResetReason};
 use crate::position::Position;
 use crate::replay::{ReplayError, Replayer};
+use crate::slot::Slot;
 use crate::subscription::{EventStream, Start};
 
 /// What a client asks to begin after.
@@ -26,10 +28,6 @@ pub enum Resume {
     Unreadable,
 }
 
-/// There are as many streams open as there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
-
 /// Opens streams.
 #[derive(Debug, Clone)]
 pub struct Subscriptions {
@@ -37,21 +35,8 @@ pub struct Subscriptions {
     replayer: Arc<Replayer>,
     settings: ClientSettings,
     clock: Clock,
-    places: Arc<Semaphore>,
-    open: Gauge,
+    admission: Admission,
     delivered: Delivered,
-}
-
-/// A stream's place among those that are open.
-struct Place {
-    open: Gauge,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.decrement(1.0);
-    }
 }
 
 impl Subscriptions {
@@ -63,43 +48,47 @@ impl Subscriptions {
         settings: ClientSettings,
         clock: Clock,
     ) -> Self {
-        let places = Arc::new(Semaphore::new(
-            settings.max_streams.min(Semaphore::MAX_PERMITS),
-        ));
-        let open = metrics::gauge!("notifier_streams_open");
-        let delivered = Delivered::default();
         Self {
+            admission: Admission::new(&settings),
+            delivered: Delivered::default(),
             fanout,
             replayer,
             settings,
             clock,
-            places,
-            open,
-            delivered,
         }
     }
 
-    /// Opens a stream.
-    pub fn open(&self, filter: Filter, resume: Resume) -> Result<EventStream, Full> {
-        let permit = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| Full)?;
-        self.open.increment(1.0);
-        let place = Box::new(Place {
-            open: self.open.clone(),
-            _permit: permit,
-        });
+    /// Opens a stream for `caller`.
+    pub fn open(
+        &self,
+        caller: Caller,
+        filter: Filter,
+        resume: Resume,
+    ) -> Result<EventStream, Refused> {
+        let place = self.admission.admit(&caller, Instant::now())?;
         let filter = Arc::new(filter);
-        let membership = self.fanout.wakers().join(Arc::clone(&filter));
+        let slot = Slot::new(caller, Arc::clone(&filter), self.clock.now());
+        let membership = self.fanout.wakers().join(slot);
         let start = Box::pin(self.clone().start(filter, resume));
-        let fanout = Arc::clone(&self.fanout);
         Ok(EventStream::new(
-            fanout,
+            Arc::clone(&self.fanout),
             membership,
             start,
             self.delivered.clone(),
             place,
         ))
+    }
+
+    /// The streams that are open, each with the number of events that it has yet to look at.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Arc<Slot>, Option<u64>)> {
+        let end = self.fanout.end();
+        let all = self.fanout.wakers().all().into_iter();
+        all.map(|slot| {
+            let lag = slot.lag(end);
+            (slot, lag)
+        })
+        .collect()
     }
 
     /// Where the stream begins, and what it begins with.

@@ -5,15 +5,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::filter::{Facts, Filter};
+use crate::filter::Facts;
+use crate::slot::Slot;
 
 /// Heartbeats and the end of a drain come to the clients in so many groups, one after the other,
 /// so that they do not all write at once.
@@ -21,39 +20,6 @@ pub const PHASES: u32 = 32;
 
 /// Over so many different interests a batch simply wakes everybody.
 const MOST_INTERESTS: usize = 1024;
-
-const HEARTBEAT: u8 = 1;
-const END: u8 = 2;
-
-/// What others may ask of one client.
-#[derive(Debug, Default)]
-pub struct Slot {
-    waker: AtomicWaker,
-    flags: AtomicU8,
-}
-
-impl Slot {
-    /// Remembers whom to wake. What happened before is not told: look again after this.
-    pub fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
-    }
-
-    /// True once after each time that a heartbeat fell due.
-    pub fn takes_heartbeat(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & HEARTBEAT != 0
-            && self.flags.fetch_and(!HEARTBEAT, Ordering::AcqRel) & HEARTBEAT != 0
-    }
-
-    /// True from the moment on that the stream is to end.
-    pub fn must_end(&self) -> bool {
-        self.flags.load(Ordering::Acquire) & END != 0
-    }
-
-    fn raise(&self, flag: u8) {
-        self.flags.fetch_or(flag, Ordering::AcqRel);
-        self.waker.wake();
-    }
-}
 
 /// What a batch is about.
 #[derive(Debug, Default)]
@@ -117,7 +83,7 @@ struct Members {
 
 impl Members {
     fn wake(&self, interests: &Interests) {
-        let wake = |group: &Group| group.values().for_each(|slot| slot.waker.wake());
+        let wake = |group: &Group| group.values().for_each(|slot| slot.wake());
         if interests.everything {
             return wake(&self.all);
         }
@@ -190,36 +156,35 @@ impl Wakers {
         }
     }
 
-    /// Lets a heartbeat fall due for one of the [`PHASES`] groups.
-    pub fn heartbeat(&self, phase: u32) {
-        self.raise(phase, HEARTBEAT);
-    }
-
-    /// Ends the streams of one of the [`PHASES`] groups.
-    pub fn end(&self, phase: u32) {
-        self.raise(phase, END);
-    }
-
-    fn raise(&self, phase: u32, flag: u8) {
+    /// Does something with each client of one of the [`PHASES`] groups.
+    pub fn each(&self, phase: u32, act: impl Fn(&Slot)) {
         for shard in &self.shards {
             let members = shard.members.lock();
             let group = members
                 .all
                 .iter()
                 .filter(|(id, _)| phase_of(**id) == phase % PHASES);
-            group.for_each(|(_, slot)| slot.raise(flag));
+            group.for_each(|(_, slot)| act(slot));
         }
+    }
+
+    /// All clients.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Slot>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.members.lock().all.values().cloned());
+        }
+        all
     }
 
     /// Adds a client.
     #[must_use]
-    pub fn join(self: &Arc<Self>, filter: Arc<Filter>) -> Membership {
+    pub fn join(self: &Arc<Self>, slot: Slot) -> Membership {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let slot = Arc::new(Slot::default());
         let membership = Membership {
             wakers: Arc::clone(self),
-            slot,
-            filter,
+            slot: Arc::new(slot),
             id,
         };
         if let Some(shard) = membership.shard() {
@@ -232,7 +197,7 @@ impl Wakers {
             } = &mut *members;
             let slot = || Arc::clone(&membership.slot);
             all.insert(id, slot());
-            let filter = &membership.filter;
+            let filter = &membership.slot.filter;
             if !filter.contractors.is_empty() {
                 for key in &filter.contractors {
                     by_contractor.entry(*key).or_default().insert(id, slot());
@@ -263,7 +228,6 @@ fn phase_of(id: u64) -> u32 {
 pub struct Membership {
     wakers: Arc<Wakers>,
     slot: Arc<Slot>,
-    filter: Arc<Filter>,
     id: u64,
 }
 
@@ -272,12 +236,6 @@ impl Membership {
     #[must_use]
     pub fn slot(&self) -> &Slot {
         &self.slot
-    }
-
-    /// What the client is shown.
-    #[must_use]
-    pub fn filter(&self) -> &Filter {
-        &self.filter
     }
 
     fn shard(&self) -> Option<&Shard> {
@@ -294,10 +252,10 @@ impl Drop for Membership {
         let mut members = shard.members.lock();
         members.all.remove(&self.id);
         members.unfiltered.remove(&self.id);
-        for key in &self.filter.territories {
+        for key in &self.slot.filter.territories {
             leave(&mut members.by_territory, key, self.id);
         }
-        for key in &self.filter.contractors {
+        for key in &self.slot.filter.contractors {
             leave(&mut members.by_contractor, key, self.id);
         }
     }
@@ -315,8 +273,11 @@ fn leave<K: std::hash::Hash + Eq>(groups: &mut HashMap<K, Group>, key: &K, id: u
 #[cfg(test)]
 mod tests {
     use super::{Interests, MOST_INTERESTS, PHASES, Wakers, phase_of};
+    use crate::caller::Caller;
     use crate::event::Kind;
     use crate::filter::{Facts, Filter};
+    use crate::slot::Slot;
+    use chrono::DateTime;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
@@ -342,9 +303,19 @@ mod tests {
         interests
     }
 
+    fn client(query: &str) -> Slot {
+        let caller = Caller {
+            address: [127, 0, 0, 1].into(),
+            agent: "".into(),
+            connection: None,
+        };
+        let filter = Filter::parse(query, 10).expect("a filter");
+        Slot::new(caller, Arc::new(filter), DateTime::UNIX_EPOCH)
+    }
+
     fn woken(query: &str, interests: &Interests) -> bool {
         let wakers = Arc::new(Wakers::new(1));
-        let client = wakers.join(Arc::new(Filter::parse(query, 10).expect("a filter")));
+        let client = wakers.join(client(query));
         let count = Arc::new(Count::default());
         client.slot().register(&Waker::from(Arc::clone(&count)));
         wakers.shards[0].members.lock().wake(interests);
@@ -388,8 +359,7 @@ mod tests {
             "territory=a&territory=b",
             &format!("contractor={one}&territory=a"),
         ] {
-            let filter = Arc::new(Filter::parse(query, 10).expect("a filter"));
-            drop([wakers.join(Arc::clone(&filter)), wakers.join(filter)]);
+            drop([wakers.join(client(query)), wakers.join(client(query))]);
         }
         for shard in &wakers.shards {
             let members = shard.members.lock();
@@ -410,10 +380,10 @@ mod tests {
         );
 
         let wakers = Arc::new(Wakers::new(2));
-        let client = wakers.join(Arc::default());
-        (0..PHASES).for_each(|phase| wakers.heartbeat(phase));
+        let client = wakers.join(client(""));
+        (0..PHASES).for_each(|phase| wakers.each(phase, |slot| _ = slot.heartbeat(9)));
         assert!(client.slot().takes_heartbeat() && !client.slot().takes_heartbeat());
-        (0..PHASES).for_each(|phase| wakers.end(phase));
+        (0..PHASES).for_each(|phase| wakers.each(phase, Slot::end));
         assert!(client.slot().must_end());
     }
 }

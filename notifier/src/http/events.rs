@@ -1,19 +1,18 @@
 //! `GET /v1/events`.
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use shared_events::service::{Problem, ProblemDocument};
 
 use super::AppState;
+use crate::admission::Refused;
+use crate::caller::Caller;
 use crate::filter::Query;
 use crate::position::{MAX_TEXT_LEN, Position};
-use crate::subscriptions::{Full, Resume};
-
-/// A refused client may try again after so many seconds.
-const RETRY_AFTER_SECONDS: u32 = 5;
+use crate::subscriptions::Resume;
 
 /// Follow the updates
 ///
@@ -44,6 +43,9 @@ const RETRY_AFTER_SECONDS: u32 = 5;
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         (status = 422, description = "A parameter is refused", body = ProblemDocument,
             content_type = "application/problem+json"),
+        (status = 429, description = "As many streams are open from this address as may be, or new \
+            ones come too fast; `Retry-After` says when to come again", body = ProblemDocument,
+            content_type = "application/problem+json"),
         (status = 503, description = "As many streams are open as may be, or this notifier is \
             shutting down; `Retry-After` says when to come again", body = ProblemDocument,
             content_type = "application/problem+json"),
@@ -51,24 +53,37 @@ const RETRY_AFTER_SECONDS: u32 = 5;
 )]
 pub(super) async fn stream(
     State(state): State<AppState>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let query = read_query(&state, query.as_deref())?;
-    let resume = resume(&headers, query.last_event_id.as_deref());
+    let (parts, _) = request.into_parts();
+    let query = read_query(&state, parts.uri.query())?;
+    let resume = resume(&parts.headers, query.last_event_id.as_deref());
     if state.shutdown.soft().is_cancelled() {
-        return Err(Problem::unavailable(
-            "this notifier is shutting down",
-            RETRY_AFTER_SECONDS,
-        ));
+        return Err(Problem::unavailable("this notifier is shutting down", 1));
     }
     let stream = state
         .subscriptions
-        .open(query.filter, resume)
-        .map_err(|Full| {
-            Problem::unavailable("as many streams are open as may be", RETRY_AFTER_SECONDS)
-        })?;
+        .open(Caller::of(&parts), query.filter, resume)
+        .map_err(refusal)?;
     Ok((stream_headers(), Body::new(stream)).into_response())
+}
+
+fn refusal(refused: Refused) -> Problem {
+    let seconds = refused.retry_after_seconds();
+    let detail = match refused {
+        Refused::Full => {
+            return Problem::unavailable("as many streams are open as may be", seconds);
+        }
+        Refused::AddressFull => "as many streams are open from this address as may be",
+        Refused::TooFast { .. } => "new streams come too fast from this address",
+    };
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-requests",
+        "Too many requests",
+    )
+    .detail(detail)
+    .header(RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 /// What `GET` would answer, without a stream.

@@ -1,7 +1,10 @@
 //! The HTTP side: the stream, and two small pages.
 
 mod cors;
+mod direct;
 mod events;
+mod listed;
+pub(crate) mod listener;
 mod openapi;
 mod pages;
 
@@ -9,7 +12,7 @@ use axum::Router;
 use axum::http::HeaderValue;
 use axum::middleware;
 use axum::routing::get;
-use shared_events::service::Shutdown;
+use shared_events::service::{Clock, Shutdown};
 
 use crate::subscriptions::Subscriptions;
 
@@ -18,6 +21,8 @@ pub use openapi::document;
 /// What the handlers need.
 #[derive(Debug, Clone)]
 pub struct AppState {
+    /// The time.
+    pub clock: Clock,
     /// Opens streams.
     pub subscriptions: Subscriptions,
     /// No stream is opened once this has begun.
@@ -36,6 +41,7 @@ pub fn routes(state: AppState, allowed_origins: Vec<HeaderValue>) -> Router {
                 .head(events::head)
                 .options(events::options),
         )
+        .route("/v1/subscriptions", get(listed::list))
         .route_layer(middleware::from_fn_with_state(origins, cors::allow))
         .route("/", get(pages::index))
         .route("/debug/stream", get(pages::debug_stream))

@@ -5,6 +5,7 @@ use shared_events::event::FieldValues;
 use shared_events::service::ProblemDocument;
 use utoipa::OpenApi;
 
+use super::listed;
 use crate::frame;
 
 /// `notifier/openapi.json` is this, checked by a test.
@@ -13,11 +14,13 @@ pub fn document() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(
         info(title = "Rosterwire notifier", description = "Live updates as server-sent events"),
-        paths(super::events::stream),
+        paths(super::events::stream, super::listed::list),
         components(schemas(
             AvailabilityUpdated,
             FieldValues,
             ProblemDocument,
+            listed::Listed,
+            listed::Listing,
             frame::Ready,
             frame::Reset,
             frame::ScheduleUpdatedData,

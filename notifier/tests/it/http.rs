@@ -6,11 +6,13 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::Method;
 use serde_json::Value;
 use stack::TestBed;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::event_stream_reader::EventStreamReader;
 use crate::publishing::{Publishing, schedule};
-use crate::running::Running;
+use crate::running::{DEADLINE, Running};
 
 async fn ask(
     notifier: &Running,
@@ -136,6 +138,64 @@ async fn only_pages_of_the_named_origins_may_read() {
     }
 }
 
+/// What comes over a connection in answer to these bytes, until it holds `end`.
+async fn raw_answer(notifier: &Running, pieces: &[&str], end: &str) -> String {
+    let mut socket = TcpStream::connect(notifier.addr).await.expect("a socket");
+    socket.set_nodelay(true).expect("no delay");
+    let mut answer = Vec::new();
+    for piece in pieces {
+        socket.write_all(piece.as_bytes()).await.expect("sent");
+        // So that the pieces may be read apart. Whether they are makes no difference to the answer.
+        tokio::task::yield_now().await;
+    }
+    let reading = async {
+        while !String::from_utf8_lossy(&answer).contains(end) {
+            assert!(socket.read_buf(&mut answer).await.expect("bytes") > 0);
+        }
+    };
+    tokio::time::timeout(DEADLINE, reading)
+        .await
+        .expect("the whole answer in time");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn however_a_request_for_the_stream_comes_it_is_answered_the_same() {
+    let bed = TestBed::new().await;
+    let settings = ["--cors-allowed-origins", "https://a.example"];
+    let notifier = Running::start(bed.amqp_url(), &settings).await;
+    let head = "GET /v1/events HTTP/1.1\r\nhost: a\r\norigin: https://a.example\r\n";
+    let other = "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n";
+    let end = format!("{head}\r\n");
+    let cases: [&[&str]; 5] = [
+        // A socket for itself; in pieces; after another request; HTTP/1.0; with a body.
+        &[&end],
+        &[head, "\r\n"],
+        &[other, &end],
+        &["GET /v1/events HTTP/1.0\r\norigin: https://a.example\r\n\r\n"],
+        &[head, "content-length: 1\r\n\r\nx"],
+    ];
+    for pieces in cases {
+        let answer = raw_answer(&notifier, pieces, "event: ready\n").await;
+        let answer = answer.rsplit_once("HTTP/1.").expect("an answer").1;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        for line in [
+            "content-type: text/event-stream",
+            "cache-control: no-store",
+            "access-control-allow-origin: https://a.example",
+            "date: ",
+        ] {
+            assert!(head.contains(line), "{line} in {head}");
+        }
+        assert!(head[1..].starts_with(" 200 OK\r\n"), "{head}");
+        assert!(body.contains("retry: 2000\n"), "{body}");
+    }
+    let refused = "GET /v1/events?x=1 HTTP/1.1\r\nhost: a\r\n\r\n";
+    let answer = raw_answer(&notifier, &[refused], "}").await;
+    assert!(answer.starts_with("HTTP/1.1 422 Unprocessable Entity\r\n"));
+    assert!(answer.contains("content-type: application/problem+json\r\n"));
+}
+
 #[tokio::test]
 async fn the_stream_is_served_over_http_2_too() {
     let bed = TestBed::new().await;
@@ -164,7 +224,7 @@ async fn the_stream_is_served_over_http_2_too() {
         .await;
     for (body, reader, events) in &mut streams {
         while events.len() < 3 {
-            let frame = tokio::time::timeout(crate::running::DEADLINE, body.frame()).await;
+            let frame = tokio::time::timeout(DEADLINE, body.frame()).await;
             let frame = frame.expect("in time").expect("no end").expect("no error");
             if let Some(bytes) = frame.data_ref() {
                 events.extend(reader.push(bytes));

@@ -1,5 +1,6 @@
 //! The notifier against a real broker. Run under `stack exec`.
 
+mod admission;
 mod client;
 mod event_stream_reader;
 mod faults;
@@ -10,3 +11,4 @@ mod resume;
 mod running;
 mod shutdown;
 mod slow_clients;
+mod tls;

@@ -1,5 +1,6 @@
 //! Clients that take nothing harm nobody.
 
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::{Domain, Socket, Type};
 use stack::TestBed;
 use tokio::io::AsyncWriteExt;
@@ -102,4 +103,41 @@ async fn when_as_many_streams_are_open_as_may_be_the_next_is_told_to_come_again(
         reqwest::get(&url).await.expect("an answer").status() == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_http_2_client_whose_streams_take_nothing_is_cut_off_though_it_answers_pings() {
+    let bed = TestBed::new().await;
+    let publishing = Publishing::new(bed.amqp_url());
+    let settings = ["--heartbeat-seconds", "1", "--write-timeout-seconds", "2"];
+    let notifier = Running::start(bed.amqp_url(), &settings).await;
+    let mut good = Client::connect(&notifier, "").await;
+    let socket = TcpStream::connect(notifier.addr).await.expect("a socket");
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(1024)
+        .handshake(TokioIo::new(socket))
+        .await
+        .expect("HTTP/2");
+    // It is driven, so the connection lives; the answer's body is never asked for.
+    let connection = tokio::spawn(connection);
+    let request = hyper::Request::get(notifier.url("/v1/events"))
+        .body(http_body_util::Empty::<hyper::body::Bytes>::new())
+        .expect("a request");
+    let answer = sender.send_request(request).await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+
+    let long = serde_json::json!({"name": "x".repeat(5_000)});
+    publishing
+        .publish(&[schedule_with(1, 1, "leeds", &long)])
+        .await;
+    assert_eq!(good.change().await.version, 1);
+    let ended = tokio::time::timeout(crate::running::DEADLINE, connection).await;
+    let _ = ended.expect("the connection ends").expect("no panic");
+    publishing.publish(&[schedule(1, 2, "leeds")]).await;
+    assert_eq!(good.change().await.version, 2);
+    assert_eq!(notifier.metric("notifier_streams_open").await, 1);
+    assert_eq!(
+        notifier.metric("notifier_slow_clients_closed_total").await,
+        1
+    );
 }

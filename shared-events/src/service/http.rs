@@ -14,8 +14,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
@@ -89,22 +91,28 @@ pub async fn serve(
     settings: &ServiceSettings,
     shutdown: &Shutdown,
 ) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    let header_timeout = Duration::from_secs(settings.header_timeout_seconds);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(20)))
-        .keep_alive_timeout(Duration::from_secs(20));
+    let server = Server::new(application, settings, shutdown);
+    accept_each(listener, settings, shutdown, move |socket, peer| {
+        let server = server.clone();
+        async move { server.serve(socket, peer).await }
+    })
+    .await;
+}
+
+/// Accepts connections until the soft signal and runs `serve` for each, within the bound on their
+/// number. Returns when all have ended, or at the hard signal.
+pub async fn accept_each<F>(
+    listener: TcpListener,
+    settings: &ServiceSettings,
+    shutdown: &Shutdown,
+    serve: impl Fn(TcpStream, SocketAddr) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let permits = Arc::new(Semaphore::new(
         usize::try_from(settings.max_connections).unwrap_or(Semaphore::MAX_PERMITS),
     ));
     let connections = TaskTracker::new();
-
     while let Some(Ok(permit)) = shutdown
         .soft()
         .run_until_cancelled(Arc::clone(&permits).acquire_owned())
@@ -114,12 +122,15 @@ pub async fn serve(
         else {
             break;
         };
-        let application = application.clone();
-        let builder = builder.clone();
-        let shutdown = shutdown.clone();
+        // Answers and frames are small and awaited: they must not wait for more to send.
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "the client is gone already");
+            continue;
+        }
+        let connection = serve(socket, peer);
         connections.spawn(async move {
-            let _permit = permit;
-            serve_connection(&builder, socket, peer, application, &shutdown).await;
+            connection.await;
+            drop(permit);
         });
     }
     drop(listener);
@@ -143,39 +154,86 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
-async fn serve_connection(
-    builder: &auto::Builder<TokioExecutor>,
-    socket: TcpStream,
-    peer: SocketAddr,
-    application: Router,
-    shutdown: &Shutdown,
-) {
-    // Answers and frames are small and awaited: they must not wait for more to send.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "the client is gone already");
-        return;
+/// The connection that a request came over, among the request's extensions.
+#[derive(Debug, Clone, Default)]
+pub struct Connection(CancellationToken);
+
+impl Connection {
+    /// Drops the connection with all that goes over it.
+    pub fn end_now(&self) {
+        self.0.cancel();
     }
-    let service =
-        TowerToHyperService::new(application.map_request(move |request: Request<Incoming>| {
-            let mut request = request.map(axum::body::Body::new);
-            request
-                .extensions_mut()
-                .insert(axum::extract::ConnectInfo(peer));
-            request
-        }));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.soft().cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            match shutdown.hard().run_until_cancelled(connection).await {
-                Some(ended) => ended,
-                None => return,
-            }
+}
+
+/// Serves connections that have been accepted.
+#[derive(Debug, Clone)]
+pub struct Server {
+    builder: auto::Builder<TokioExecutor>,
+    application: Router,
+    shutdown: Shutdown,
+}
+
+impl Server {
+    /// Serves `application`.
+    #[must_use]
+    pub fn new(application: Router, settings: &ServiceSettings, shutdown: &Shutdown) -> Self {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        let header_timeout = Duration::from_secs(settings.header_timeout_seconds);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Some(Duration::from_secs(20)))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Self {
+            builder,
+            application,
+            shutdown: shutdown.clone(),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, error, "connection ended");
+    }
+
+    /// Serves one connection until it ends, gracefully from the soft signal on.
+    pub async fn serve<I>(&self, io: I, peer: SocketAddr)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let this = Connection::default();
+        let carried = this.clone();
+        let service = TowerToHyperService::new(self.application.clone().map_request(
+            move |request: Request<Incoming>| {
+                let mut request = request.map(axum::body::Body::new);
+                let extensions = request.extensions_mut();
+                extensions.insert(axum::extract::ConnectInfo(peer));
+                extensions.insert(carried.clone());
+                request
+            },
+        ));
+        let connection = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = this.0.cancelled() => return,
+            () = self.shutdown.soft().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let cut = async {
+                    tokio::select! {
+                        () = this.0.cancelled() => {}
+                        () = self.shutdown.hard().cancelled() => {}
+                    }
+                };
+                tokio::select! {
+                    ended = connection => ended,
+                    () = cut => return,
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%peer, error, "connection ended");
+        }
     }
 }

@@ -11,6 +11,9 @@ const SECONDS: [f64; 16] = [
     5.0, 10.0,
 ];
 
+/// Upper bounds of the histograms that count events.
+const EVENTS: [f64; 7] = [0.0, 1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
+
 /// How often samples are folded into the histograms when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -21,6 +24,9 @@ fn recorder() -> Option<&'static PrometheusHandle> {
         .get_or_init(|| {
             PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+                .and_then(|builder| {
+                    builder.set_buckets_for_metric(Matcher::Suffix("_events".to_owned()), &EVENTS)
+                })
                 .and_then(PrometheusBuilder::install_recorder)
                 .inspect_err(|error| tracing::error!(%error, "there will be no metrics"))
                 .ok()

@@ -1,0 +1,67 @@
+//! Who asks for a stream.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::header::USER_AGENT;
+use axum::http::request::Parts;
+use shared_events::service::http::Connection;
+
+/// So many bytes of a client's name for itself are kept.
+const AGENT_BYTES: usize = 120;
+
+/// Who asks, as far as the connection and the request tell.
+///
+/// The one place where requests become somebody. Access control belongs here: the user joins the
+/// address in [`Admission`](crate::admission::Admission), which counts by it; the territories of the
+/// token narrow the [`Filter`](crate::filter::Filter) that the stream is opened with; and the token's
+/// end is raised at the [`Slot`](crate::slot::Slot) as the end of a drain is.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The address that the connection came from.
+    pub address: IpAddr,
+    /// What the client calls itself, shortened; empty where it does not say.
+    pub agent: Box<str>,
+    /// Drops the connection, for a client that takes nothing any more. There is none where the
+    /// stream has the socket for itself: the kernel's time-out ends that one.
+    pub connection: Option<Connection>,
+}
+
+impl Caller {
+    /// Reads a request's head.
+    #[must_use]
+    pub fn of(parts: &Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let agent = parts.headers.get(USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let mut agent = agent.unwrap_or_default();
+        agent = agent.get(..AGENT_BYTES).unwrap_or(agent);
+        Self {
+            address: peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| {
+                peer.0.ip().to_canonical()
+            }),
+            agent: agent.into(),
+            connection: parts.extensions.get::<Connection>().cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AGENT_BYTES, Caller};
+    use axum::extract::ConnectInfo;
+    use axum::http::Request;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn a_caller_is_an_address_and_a_name_of_bounded_length() {
+        let peer: SocketAddr = "[::ffff:10.0.0.7]:1234".parse().expect("an address");
+        let request = Request::get("/")
+            .header("user-agent", "x".repeat(1000))
+            .extension(ConnectInfo(peer));
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let caller = Caller::of(&parts);
+        assert_eq!(caller.address.to_string(), "10.0.0.7");
+        assert_eq!(caller.agent.len(), AGENT_BYTES);
+    }
+}

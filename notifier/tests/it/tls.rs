@@ -1,0 +1,89 @@
+//! TLS, and HTTP/2 by ALPN.
+
+use std::sync::Arc;
+
+use http_body_util::BodyExt;
+use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use stack::TestBed;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::event_stream_reader::EventStreamReader;
+use crate::running::{DEADLINE, Running};
+
+async fn connect(
+    notifier: &Running,
+    roots: &RootCertStore,
+    protocol: &[u8],
+) -> TlsStream<TcpStream> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots.clone())
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let socket = TcpStream::connect(notifier.addr).await.expect("a socket");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, socket).await.expect("TLS");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
+    stream
+}
+
+/// The name of the first event of an answer.
+async fn first_event(answer: hyper::Response<hyper::body::Incoming>) -> String {
+    assert_eq!(answer.status(), 200);
+    let mut body = answer.into_body();
+    let mut reader = EventStreamReader::default();
+    loop {
+        let frame = tokio::time::timeout(DEADLINE, body.frame()).await;
+        let frame = frame.expect("in time").expect("no end").expect("no error");
+        let bytes = frame.into_data().expect("data");
+        if let Some(event) = reader.push(&bytes).pop() {
+            return event.event;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_stream_is_served_over_tls_by_http_2_and_by_http_1() {
+    let bed = TestBed::new().await;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let path = |name: &str| bed.folder().join(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).expect("a file");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
+    let settings = ["--tls-certificate", &certificate, "--tls-key", &key];
+    // Its readiness is asked for in clear, which is answered to this machine.
+    let notifier = Running::start(bed.amqp_url(), &settings).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+
+    let request = || {
+        hyper::Request::get("https://localhost/v1/events")
+            .header("host", "localhost")
+            .body(http_body_util::Empty::<Bytes>::new())
+            .expect("a request")
+    };
+    let stream = connect(&notifier, &roots, b"h2").await;
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2");
+    tokio::spawn(connection);
+    let answer = sender.send_request(request()).await.expect("an answer");
+    assert_eq!(first_event(answer).await, "ready");
+
+    let stream = connect(&notifier, &roots, b"http/1.1").await;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let answer = sender.send_request(request()).await.expect("an answer");
+    assert_eq!(first_event(answer).await, "ready");
+}
