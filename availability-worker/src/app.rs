@@ -7,7 +7,6 @@ use axum::Router;
 use chrono::TimeDelta;
 use shared_events::amqp::{Consumer, Publisher};
 use shared_events::service::{Clock, Health, Shutdown, http};
-use shared_events::topology::SCHEDULE_UPDATED_QUEUE;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -19,6 +18,7 @@ use crate::loads::Loads;
 use crate::readings::Readings;
 use crate::rebuild::Rebuild;
 use crate::recalculation::Recalculation;
+use crate::reconciliation::Reconciliation;
 use crate::source::ScheduleSource;
 use crate::watchers::Watchers;
 
@@ -29,6 +29,7 @@ pub struct Application {
     consumer: Arc<Consumer>,
     handler: Arc<ScheduleUpdatedHandler>,
     rebuild: Rebuild,
+    reconciliation: Reconciliation,
     router: Router,
 }
 
@@ -50,6 +51,7 @@ impl Application {
             Arc::clone(&source),
             Arc::clone(&recalculation),
         );
+        let reconciled = Arc::clone(&source);
         let loads = Arc::new(Loads::new(
             source,
             Arc::clone(&recalculation),
@@ -59,18 +61,24 @@ impl Application {
             config.amqp.clone(),
             "availability-worker publisher",
         ));
-        let consumer = Arc::new(Consumer::new(
+        let consumer = Arc::new(Consumer::of_schedule_updates(
             config.amqp.clone(),
             "availability-worker consumer",
-            SCHEDULE_UPDATED_QUEUE,
             config.limits(),
             Arc::clone(&publisher),
         ));
         let handler = Arc::new(ScheduleUpdatedHandler::new(
-            recalculation,
+            Arc::clone(&recalculation),
             Arc::clone(&publisher),
             clock.clone(),
         ));
+        let reconciliation = Reconciliation {
+            cache: cache.clone(),
+            source: reconciled,
+            recalculation,
+            handler: Arc::clone(&handler),
+            every: Duration::from_secs(config.reconcile_seconds),
+        };
 
         let health = Health::new(shutdown.soft().clone())
             .check("redis", {
@@ -112,6 +120,7 @@ impl Application {
             consumer,
             handler,
             rebuild,
+            reconciliation,
             router,
         })
     }
@@ -120,7 +129,16 @@ impl Application {
     pub async fn run_until_stopped(self, listener: TcpListener, shutdown: &Shutdown) {
         let (consumer, stop) = (self.consumer, shutdown.soft().clone());
         shutdown.spawn(self.rebuild.run(stop.clone()));
+        let renewals = consumer.watch_renewals();
+        shutdown.spawn(self.reconciliation.run(renewals, stop.clone()));
+        let (suspects, handler) = (consumer.of_suspects(), Arc::clone(&self.handler));
+        let also_stop = stop.clone();
+        shutdown.spawn(async move { suspects.run(handler, also_stop).await });
         shutdown.spawn(async move { consumer.run(self.handler, stop).await });
+        shutdown.fail_on({
+            let amqp = self.config.amqp.clone();
+            async move { amqp.refused_for_good().await }
+        });
         http::serve(listener, self.router, &self.config.service, shutdown).await;
     }
 }

@@ -35,6 +35,17 @@ pub struct Config {
     #[arg(long, env = "CONCURRENCY", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub concurrency: u16,
 
+    /// Bytes of an event that are read; what is larger is dead-lettered. In hand are at most so many
+    /// times PREFETCH
+    #[arg(long, env = "EVENT_MAX_BYTES", default_value_t = 8_388_608, value_parser = clap::value_parser!(u32).range(1_024..=67_108_864))]
+    pub event_max_bytes: u32,
+
+    /// Seconds after which one of all workers compares the whole cache with schedule-service and makes
+    /// good what differs, as after a purge of the queue; 0: never unasked. A deleted queue is noticed
+    /// at once whatever this says
+    #[arg(long, env = "RECONCILE_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(0..=604_800))]
+    pub reconcile_seconds: u64,
+
     /// Milliseconds that a request waits for its `minVersion` before it is answered 503
     #[arg(long, env = "MIN_VERSION_WAIT_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(0..=30_000))]
     pub min_version_wait_ms: u64,
@@ -76,6 +87,7 @@ impl Config {
             prefetch: self.prefetch,
             batch: usize::from(self.batch),
             concurrency: usize::from(self.concurrency),
+            body_bytes: usize::try_from(self.event_max_bytes).unwrap_or(usize::MAX),
         }
     }
 }

@@ -12,7 +12,7 @@ use shared_events::{AvailabilityUpdated, Envelope, IntegrationEvent, Schedule, S
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::recalculation::{Origin, Recalculation, Stored, acceptable};
+use crate::recalculation::{Calculated, Origin, Recalculation, Stored, acceptable};
 
 /// The longest wait between two attempts while Redis or RabbitMQ is away: what waits here is
 /// wanted by people, and one attempt a second harms no server that comes back.
@@ -90,6 +90,16 @@ impl ScheduleUpdatedHandler {
             }
         }
         self.broker_is_down.over();
+    }
+
+    /// Says that the cache holds these, until the broker has confirmed it.
+    pub(crate) async fn tell(&self, held: &[Calculated]) -> serde_json::Result<()> {
+        let messages = held
+            .iter()
+            .map(|calculated| self.message(calculated.event(), TraceHeaders::default()))
+            .collect::<serde_json::Result<Vec<_>>>()?;
+        self.publish(messages).await;
+        Ok(())
     }
 
     async fn handle_batch(&self, batch: &[Delivery]) -> Vec<Outcome> {

@@ -18,6 +18,7 @@ pub mod loads;
 pub mod readings;
 pub mod rebuild;
 pub mod recalculation;
+pub mod reconciliation;
 pub mod search;
 pub mod source;
 pub mod stamp;

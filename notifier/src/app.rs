@@ -90,6 +90,10 @@ impl Application {
             clock.clone(),
         );
         shutdown.spawn(feed.run(stop.clone()));
+        shutdown.fail_on({
+            let amqp = config.amqp.clone();
+            async move { amqp.refused_for_good().await }
+        });
         let draining = (Arc::clone(&fanout), stop.clone(), shutdown.soft().clone());
         let drain = config.service.drain();
         shutdown.spawn(async move {

@@ -53,6 +53,10 @@ impl Application {
     /// Serves until the soft shutdown, then drains.
     pub async fn run_until_stopped(self, shutdown: Shutdown) -> anyhow::Result<()> {
         self.relay.start(&shutdown);
+        shutdown.fail_on({
+            let amqp = self.settings.amqp.clone();
+            async move { amqp.refused_for_good().await }
+        });
         shutdown.spawn(retention::keep_swept(
             self.pool.clone(),
             self.clock.clone(),

@@ -24,7 +24,12 @@ pub const SCHEDULE_UPDATED_QUEUE: &str = "availability-worker.schedule-updated";
 /// before it goes to [`DEAD_LETTER_QUEUE`].
 pub const DELIVERY_LIMIT: i32 = 20;
 
-/// The queues in which a message waits before it is tried again, with the wait in milliseconds.
+/// What has come back too often from workers that ended while they held it, and is tried by one
+/// worker holding nothing else: so that a message that ends processes takes no other with it.
+pub const SUSPECT_QUEUE: &str = "availability-worker.schedule-updated.suspect";
+
+/// The queues in which a message waits before it is tried again, with the longest wait in
+/// milliseconds; each message brings its own wait, from half of that on.
 /// The n-th retry waits in the n-th queue; after the last comes [`DEAD_LETTER_QUEUE`].
 pub const RETRY_QUEUES: [(&str, i32); 6] = [
     ("availability-worker.schedule-updated.retry.1s", 1_000),
@@ -70,6 +75,9 @@ pub fn availability_updated_routing_key(territory: &str) -> String {
 
 /// Header: how many times handling a message has failed so far.
 pub const ATTEMPTS_HEADER: &str = "x-rosterwire-attempts";
+
+/// Header, set by the broker: how often a message has come back from a consumer.
+pub const DELIVERY_COUNT_HEADER: &str = "x-delivery-count";
 
 /// Header: why the last attempt failed, for people.
 pub const REASON_HEADER: &str = "x-rosterwire-reason";

@@ -7,12 +7,14 @@
 //! | `rw:home:{id}` | hash | `v` highest version, `c` its territory, `t:<territory>` wherever it may be stored |
 //! | `rw:territories` | set | territories that were ever written |
 //! | `rw:{complete}` | string | there once every contractor has been taken in, a random token; see [`crate::rebuild`] |
+//! | `rw:{compared}` | string | a comparison with the source of truth was begun lately; see [`crate::reconciliation`] |
 //! | `rw:{complete}:<token>` | string | a rebuild under way, for an hour at most |
 //!
 //! The braces are Redis Cluster hash tags: both hashes of a territory lie in one slot, so one
 //! function updates them together. Nothing expires, and nothing is written but by the functions in
 //! `functions.lua`, which let no lower version in.
 
+mod comparison;
 pub mod entry;
 mod guard;
 
@@ -254,6 +256,7 @@ impl Cache {
 
 const TERRITORIES: &str = "rw:territories";
 const COMPLETE: &str = "rw:{complete}";
+const COMPARED: &str = "rw:{compared}";
 
 /// How long a rebuild may take before its beginning is forgotten: one that takes longer begins anew.
 const REBUILD_SECONDS: u64 = 3_600;

@@ -147,3 +147,37 @@ async fn an_emptied_redis_is_filled_again_and_no_search_leaves_anybody_out_meanw
     }
     world.until("everybody is found again", complete).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_lost_with_a_deleted_queue_is_made_good_and_told() {
+    let world = World::new().await;
+    // A change whose event the queue takes with it.
+    let after = contractor(1, 2);
+    world.truth.knows(&after);
+    let management = world.bed.rabbitmq_management();
+    management
+        .delete_queue(shared_events::topology::SCHEDULE_UPDATED_QUEUE)
+        .await
+        .unwrap();
+    world.told_of(&after).await;
+    let path = format!("/v1/availability/{}", after.contractor_id);
+    let (_, body) = world.get(&path).await;
+    assert_eq!(
+        (&body["version"], &body["source"]),
+        (&json!(2), &json!("cache"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_told_is_found_by_comparing() {
+    let world = World::with(&["--reconcile-seconds=1"]).await;
+    let (before, after) = (contractor(1, 1), contractor(1, 2));
+    world.truth.knows(&before);
+    world.publish(&[&before]).await;
+    world.told_of(&before).await;
+    world.truth.knows(&after);
+    world.told_of(&after).await;
+    let path = format!("/v1/availability/{}", after.contractor_id);
+    let (_, body) = world.get(&path).await;
+    assert_eq!(body["version"], 2);
+}

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
 use rand::RngExt;
 
+use super::access::Access;
 use super::declare::declare_topology;
 
 /// How to reach RabbitMQ.
@@ -29,12 +31,36 @@ pub struct AmqpSettings {
     #[arg(long, env = "AMQP_PUBLISH_TIMEOUT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
     pub amqp_publish_timeout_seconds: u64,
 
-    /// Seconds between heartbeats; a silent broker is given up after twice that
+    /// Seconds between heartbeats; a silent broker is given up after twice that. As often an idle
+    /// consumer asks its queue whether it still knows it
     #[arg(long, env = "AMQP_HEARTBEAT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
     pub amqp_heartbeat_seconds: u16,
+
+    /// Seconds for which RabbitMQ may refuse the user, the virtual host or a queue's arguments before
+    /// the process ends and says so; a broker that is away is waited for without end
+    #[arg(long, env = "AMQP_REFUSED_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub amqp_refused_seconds: u64,
+
+    #[arg(skip)]
+    access: Access,
 }
 
 impl AmqpSettings {
+    /// Waits until the broker has refused this process for `AMQP_REFUSED_SECONDS`, and says how.
+    /// All clones of these settings are one process in this.
+    pub async fn refused_for_good(&self) -> String {
+        let limit = Duration::from_secs(self.amqp_refused_seconds);
+        self.access.refused_for(limit).await
+    }
+
+    pub(super) fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.amqp_heartbeat_seconds.into())
+    }
+
+    pub(super) fn connect_timeout(&self) -> Duration {
+        Duration::from_secs(self.amqp_connect_timeout_seconds)
+    }
+
     pub(super) fn publish_timeout(&self) -> Duration {
         Duration::from_secs(self.amqp_publish_timeout_seconds)
     }
@@ -63,17 +89,34 @@ pub enum ConnectError {
 pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, ConnectError> {
     let mut uri = settings.amqp_url.clone();
     uri.query.heartbeat = Some(settings.amqp_heartbeat_seconds);
-    let limit = Duration::from_secs(settings.amqp_connect_timeout_seconds);
+    let limit = settings.connect_timeout();
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    tokio::time::timeout(limit, async {
+    let connected = tokio::time::timeout(limit, async {
         let connection = Connection::connect_uri(uri, properties).await?;
         let channel = connection.create_channel().await?;
         declare_topology(&channel).await?;
         channel.close(200, "declared".into()).await?;
-        Ok(connection)
+        Ok::<_, lapin::Error>(connection)
     })
-    .await
-    .map_err(|_| ConnectError::TimedOut(limit))?
+    .await;
+    match &connected {
+        Ok(Err(error)) if is_refusal(error) => settings.access.refused(error),
+        _ => settings.access.not_refused(),
+    }
+    Ok(connected.map_err(|_| ConnectError::TimedOut(limit))??)
+}
+
+/// Whether the broker said no, and will say it again: to the user (403), to the virtual host (530)
+/// or to a topology that is there with other arguments (406).
+fn is_refusal(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(error) = error.kind() else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+    )
 }
 
 /// Growing waits between attempts: from 100 ms, doubling, to 5 s, each shortened at random by up to

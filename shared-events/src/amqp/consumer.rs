@@ -1,23 +1,26 @@
 //! Consuming with settlement: every delivery ends as done, retried later, or dead-lettered.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
-use lapin::message::Delivery as Received;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ErrorKind};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{AmqpSettings, Backoff, ConnectError, connect};
-use super::publisher::{Message, PublishError, Publisher};
-use crate::topology::{
-    ATTEMPTS_HEADER, DEAD_LETTER_QUEUE, REASON_HEADER, RETRY_QUEUES, ROUTING_KEY_HEADER,
-};
+use super::publisher::{PublishError, Publisher};
+use super::settlement::{Settlement, handle_and_settle};
+use crate::topology::{SCHEDULE_UPDATED_QUEUE, SUSPECT_QUEUE};
 use crate::trace::TraceHeaders;
 
 /// A consumer that has lived so long counts as well, and its next failure as a new one.
@@ -40,8 +43,10 @@ pub struct Delivery {
     pub redelivered: bool,
     /// The trace of the request that caused it.
     pub trace: TraceHeaders,
+    /// How often the broker has taken it back from a consumer that ended or broke while holding it.
+    pub returns: u32,
     /// The AMQP `timestamp` property, seconds since the epoch.
-    timestamp: u64,
+    pub(super) timestamp: u64,
 }
 
 /// What became of a delivery.
@@ -73,21 +78,31 @@ pub struct Limits {
     pub batch: usize,
     /// How many batches are handled at once, at most.
     pub concurrency: usize,
+    /// The largest body that the handler gets, in bytes; what is larger is dead-lettered unread.
+    pub body_bytes: usize,
 }
 
 /// A competing consumer of one queue that is built anew whenever it breaks.
+///
+/// A message that ends the process that handles it comes back with everything that process held.
+/// What has come back too often is therefore moved to a queue of suspects, where each consumer holds
+/// one message at a time: there only the culprit comes back again, and is dead-lettered.
 #[derive(Debug)]
 pub struct Consumer {
     settings: AmqpSettings,
     name: String,
     queue: &'static str,
     limits: Limits,
+    settlement: Settlement,
     publisher: Arc<Publisher>,
     consuming: watch::Sender<bool>,
+    /// Set when the broker has taken the consumer away, until it is there again.
+    cancelled: AtomicBool,
+    renewals: watch::Sender<u64>,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+pub(super) enum SessionError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("the broker ended the consumer: {0}")]
@@ -98,25 +113,72 @@ enum SessionError {
     Settle(#[from] PublishError),
     #[error("a delivery could not be settled: the broker refused it")]
     SettleRefused,
+    #[error("the broker did not answer within {0:?}")]
+    Silent(Duration),
+}
+
+impl SessionError {
+    /// Whether the queue was gone, with what was in it.
+    fn is_about_the_queue(&self) -> bool {
+        match self {
+            Self::Cancelled => true,
+            Self::Broker(error) => matches!(
+                error.kind(),
+                ErrorKind::ProtocolError(error)
+                    if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
+            ),
+            _ => false,
+        }
+    }
 }
 
 impl Consumer {
-    /// A consumer of `queue`; retries and dead letters go through `publisher`.
+    /// A consumer of the schedule changes; retries, suspects and dead letters go through
+    /// `publisher`.
     #[must_use]
-    pub fn new(
+    pub fn of_schedule_updates(
         settings: AmqpSettings,
         name: impl Into<String>,
-        queue: &'static str,
         limits: Limits,
         publisher: Arc<Publisher>,
     ) -> Self {
         Self {
             settings,
             name: name.into(),
-            queue,
+            queue: SCHEDULE_UPDATED_QUEUE,
+            settlement: Settlement {
+                body_bytes: limits.body_bytes,
+                alone: false,
+            },
             limits,
             publisher,
             consuming: watch::Sender::new(false),
+            cancelled: AtomicBool::new(false),
+            renewals: watch::Sender::new(0),
+        }
+    }
+
+    /// The consumer of this one's suspects, one at a time. It needs to run beside it.
+    #[must_use]
+    pub fn of_suspects(&self) -> Self {
+        Self {
+            settings: self.settings.clone(),
+            name: format!("{} (suspects)", self.name),
+            queue: SUSPECT_QUEUE,
+            limits: Limits {
+                prefetch: 1,
+                batch: 1,
+                concurrency: 1,
+                body_bytes: self.limits.body_bytes,
+            },
+            settlement: Settlement {
+                body_bytes: self.limits.body_bytes,
+                alone: true,
+            },
+            publisher: Arc::clone(&self.publisher),
+            consuming: watch::Sender::new(false),
+            cancelled: AtomicBool::new(false),
+            renewals: watch::Sender::new(0),
         }
     }
 
@@ -132,6 +194,13 @@ impl Consumer {
         self.consuming.subscribe()
     }
 
+    /// Counts how often it consumes again after the broker had taken it away, as happens when its
+    /// queue is deleted: what was published before may be lost then, what comes from now on is not.
+    #[must_use]
+    pub fn watch_renewals(&self) -> watch::Receiver<u64> {
+        self.renewals.subscribe()
+    }
+
     /// Consumes until `stop`, then finishes and settles what is in hand. Dropping the future leaves
     /// what is in hand to another consumer.
     pub async fn run<H: Handler>(&self, handler: Arc<H>, stop: CancellationToken) {
@@ -141,6 +210,9 @@ impl Consumer {
             let ended = self.session(&handler, &stop, &backoff).await;
             self.consuming.send_replace(false);
             let Err(error) = ended else { return };
+            if error.is_about_the_queue() {
+                self.cancelled.store(true, Ordering::Relaxed);
+            }
             // A broker that accepts a consumer and drops it at once is not back yet.
             if begun.elapsed() >= SETTLED_AFTER {
                 backoff.reset();
@@ -168,25 +240,23 @@ impl Consumer {
             return Ok(());
         };
         let connection = connection?;
-        let channel = connection.create_channel().await?;
-        channel
-            .basic_qos(self.limits.prefetch, BasicQosOptions::default())
-            .await?;
-        let mut deliveries = channel
-            .basic_consume(
-                self.queue.into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
+        let limit = self.settings.connect_timeout();
+        let (channel, mut deliveries) = tokio::time::timeout(limit, self.subscribe(&connection))
+            .await
+            .map_err(|_| SessionError::Silent(limit))??;
         if !backoff.is_fresh() {
             tracing::info!(queue = self.queue, "consuming again");
         }
         self.consuming.send_replace(true);
+        if self.cancelled.swap(false, Ordering::Relaxed) {
+            self.renewals.send_modify(|count| *count += 1);
+        }
 
         let permits = Arc::new(Semaphore::new(self.limits.concurrency));
         let mut batches = JoinSet::new();
+        let mut looks = tokio::time::interval(self.settings.heartbeat());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut idle = Idle::default();
         let ended = loop {
             let first = tokio::select! {
                 biased;
@@ -196,7 +266,22 @@ impl Consumer {
                     Err(error) => break Err(error),
                 },
                 first = deliveries.next() => first,
+                _ = looks.tick() => {
+                    if !batches.is_empty() {
+                        idle = Idle::default();
+                        continue;
+                    }
+                    match tokio::time::timeout(limit, self.look(&channel)).await {
+                        Err(_) => break Err(SessionError::Silent(limit)),
+                        Ok(Err(error)) => break Err(error.into()),
+                        Ok(Ok(seen)) if idle.overlooked(seen) => {
+                            break Err(SessionError::Cancelled);
+                        }
+                        Ok(Ok(_)) => continue,
+                    }
+                }
             };
+            idle = Idle::default();
             let Some(first) = first else {
                 break Err(SessionError::Cancelled);
             };
@@ -212,21 +297,82 @@ impl Consumer {
             }
             let handler = Arc::clone(handler);
             let publisher = Arc::clone(&self.publisher);
+            let settlement = self.settlement;
             batches.spawn(async move {
                 let _permit = permit;
-                handle_and_settle(handler.as_ref(), &publisher, batch).await
+                handle_and_settle(handler.as_ref(), &publisher, settlement, batch).await
             });
         };
         if ended.is_ok() {
             // Nothing new comes while what is in hand is settled.
-            channel
-                .basic_cancel(deliveries.tag(), BasicCancelOptions::default())
-                .await?;
+            let cancel = channel.basic_cancel(deliveries.tag(), BasicCancelOptions::default());
+            tokio::time::timeout(limit, cancel)
+                .await
+                .map_err(|_| SessionError::Silent(limit))??;
         }
+        let mut ended = ended;
         while let Some(done) = batches.join_next().await {
-            joined(done)?;
+            // The first failure is the one that says why.
+            ended = ended.and(joined(done));
         }
         ended
+    }
+
+    /// Asks the queue itself: a broker says so when it deletes a queue, but where that word is lost the
+    /// consumer of a queue that is no more would wait for ever.
+    async fn look(&self, channel: &Channel) -> lapin::Result<Seen> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let queue = channel
+            .queue_declare(self.queue.into(), passive, FieldTable::default())
+            .await?;
+        Ok(Seen {
+            messages: queue.message_count(),
+            consumers: queue.consumer_count(),
+        })
+    }
+
+    async fn subscribe(
+        &self,
+        connection: &Connection,
+    ) -> lapin::Result<(Channel, lapin::Consumer)> {
+        let channel = connection.create_channel().await?;
+        channel
+            .basic_qos(self.limits.prefetch, BasicQosOptions::default())
+            .await?;
+        let deliveries = channel
+            .basic_consume(
+                self.queue.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        Ok((channel, deliveries))
+    }
+}
+
+/// What a queue says of itself.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    messages: u32,
+    consumers: u32,
+}
+
+/// A consumer that has nothing in hand and gets nothing.
+#[derive(Debug, Default)]
+struct Idle {
+    has_waiting: bool,
+}
+
+impl Idle {
+    /// Whether the queue does not know this consumer: it has none at all, or messages wait for two
+    /// looks in a row and none of them comes.
+    fn overlooked(&mut self, seen: Seen) -> bool {
+        let waits = seen.messages > 0;
+        seen.consumers == 0 || (std::mem::replace(&mut self.has_waiting, waits) && waits)
     }
 }
 
@@ -235,144 +381,4 @@ fn joined(
 ) -> Result<(), SessionError> {
     // The task catches the handler's panics, so a join error is a cancellation at shutdown.
     done.unwrap_or(Err(SessionError::Cancelled))
-}
-
-async fn handle_and_settle<H: Handler>(
-    handler: &H,
-    publisher: &Publisher,
-    batch: Vec<Received>,
-) -> Result<(), SessionError> {
-    let (deliveries, received): (Vec<Delivery>, Vec<Received>) =
-        batch.into_iter().map(accept).unzip();
-    let outcomes = outcomes_of(handler, &deliveries).await;
-
-    let set_aside: Vec<Message> = deliveries
-        .iter()
-        .zip(&outcomes)
-        .filter_map(|(delivery, outcome)| match outcome {
-            Outcome::Done => None,
-            Outcome::Retry(reason) => {
-                let queue = usize::try_from(delivery.attempts)
-                    .ok()
-                    .and_then(|attempt| RETRY_QUEUES.get(attempt))
-                    .map_or(DEAD_LETTER_QUEUE, |(name, _)| *name);
-                Some(set_aside(delivery, queue, reason))
-            }
-            Outcome::DeadLetter(reason) => Some(set_aside(delivery, DEAD_LETTER_QUEUE, reason)),
-        })
-        .collect();
-    if publisher
-        .publish(&set_aside)
-        .await?
-        .iter()
-        .any(Result::is_err)
-    {
-        return Err(SessionError::SettleRefused);
-    }
-    for message in received {
-        message.ack(BasicAckOptions::default()).await?;
-    }
-    Ok(())
-}
-
-/// Runs the handler; if it panics, finds the deliveries that make it panic.
-async fn outcomes_of<H: Handler>(handler: &H, deliveries: &[Delivery]) -> Vec<Outcome> {
-    if let Some(outcomes) = try_handle(handler, deliveries.to_vec()).await {
-        return outcomes;
-    }
-    let mut outcomes = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        let outcome = try_handle(handler, vec![delivery.clone()])
-            .await
-            .and_then(|mut all| all.pop());
-        outcomes.push(
-            outcome.unwrap_or_else(|| Outcome::DeadLetter("the handler panicked".to_owned())),
-        );
-    }
-    outcomes
-}
-
-async fn try_handle<H: Handler>(handler: &H, batch: Vec<Delivery>) -> Option<Vec<Outcome>> {
-    let expected = batch.len();
-    let outcomes = AssertUnwindSafe(handler.handle(batch))
-        .catch_unwind()
-        .await
-        .ok()?;
-    (outcomes.len() == expected).then_some(outcomes)
-}
-
-/// What the handler sees of a message, and what is left of it to settle.
-fn accept(mut message: Received) -> (Delivery, Received) {
-    let body = std::mem::take(&mut message.data).into();
-    let properties = &message.properties;
-    let headers = properties.headers().as_ref();
-    let header = |name: &str| headers.and_then(|table| table.inner().get(name));
-    let text = |name: &str| match header(name) {
-        Some(AMQPValue::LongString(text)) => {
-            Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
-        }
-        _ => None,
-    };
-    let attempts = match header(ATTEMPTS_HEADER) {
-        Some(AMQPValue::LongUInt(n)) => *n,
-        Some(AMQPValue::LongLongInt(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(AMQPValue::LongInt(n)) => u32::try_from(*n).unwrap_or(0),
-        _ => 0,
-    };
-    let delivery = Delivery {
-        event_type: properties
-            .kind()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        message_id: properties
-            .message_id()
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        routing_key: text(ROUTING_KEY_HEADER).unwrap_or_else(|| message.routing_key.to_string()),
-        attempts,
-        redelivered: message.redelivered,
-        trace: TraceHeaders {
-            traceparent: text("traceparent"),
-            tracestate: text("tracestate"),
-        },
-        timestamp: properties.timestamp().unwrap_or(0),
-        body,
-    };
-    (delivery, message)
-}
-
-fn set_aside(delivery: &Delivery, queue: &'static str, reason: &str) -> Message {
-    tracing::warn!(
-        message_id = delivery.message_id,
-        attempts = delivery.attempts + 1,
-        queue,
-        reason,
-        "a message could not be handled and is set aside"
-    );
-    metrics::counter!("amqp_set_aside_total", "queue" => queue).increment(1);
-    Message {
-        exchange: "",
-        routing_key: queue.to_owned(),
-        message_id: delivery.message_id.clone(),
-        event_type: delivery.event_type.clone(),
-        timestamp: i64::try_from(delivery.timestamp)
-            .ok()
-            .and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0))
-            .unwrap_or_default(),
-        body: delivery.body.to_vec(),
-        trace: delivery.trace.clone(),
-        headers: vec![
-            (
-                ATTEMPTS_HEADER,
-                AMQPValue::LongUInt(delivery.attempts.saturating_add(1)),
-            ),
-            (REASON_HEADER, AMQPValue::LongString(reason.into())),
-            (
-                ROUTING_KEY_HEADER,
-                AMQPValue::LongString(delivery.routing_key.as_str().into()),
-            ),
-        ],
-    }
 }

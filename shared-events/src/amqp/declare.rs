@@ -53,6 +53,8 @@ pub async fn declare_topology(channel: &Channel) -> lapin::Result<()> {
     )
     .await?;
 
+    queue(channel, t::SUSPECT_QUEUE, &arguments).await?;
+
     // A message that has waited its time out goes back to the queue that it came from.
     for (name, wait_ms) in t::RETRY_QUEUES {
         let mut arguments = dead_letters_to(t::SCHEDULE_UPDATED_QUEUE).to_vec();

@@ -3,11 +3,14 @@
 //! lapin's automatic recovery is not used. Whatever goes wrong on a connection, it is dropped and
 //! built anew with its channels, topology and consumers: one way out of every failure.
 
+mod access;
 mod connection;
 pub mod consumer;
 mod declare;
 mod publisher;
+mod settlement;
 
+pub use access::Access;
 pub use connection::{AmqpSettings, Backoff, ConnectError, connect};
 pub use consumer::{Consumer, Delivery, Handler, Outcome};
 pub use declare::declare_topology;

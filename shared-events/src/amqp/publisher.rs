@@ -34,6 +34,8 @@ pub struct Message {
     pub trace: TraceHeaders,
     /// Further headers.
     pub headers: Vec<(&'static str, AMQPValue)>,
+    /// How long a queue keeps it at most.
+    pub expires_after: Option<Duration>,
 }
 
 impl Message {
@@ -56,6 +58,7 @@ impl Message {
             body,
             trace,
             headers: Vec::new(),
+            expires_after: None,
         }
     }
 
@@ -73,7 +76,13 @@ impl Message {
         for (name, value) in &self.headers {
             headers.insert((*name).into(), value.clone());
         }
-        BasicProperties::default()
+        let properties = match self.expires_after {
+            Some(wait) => {
+                BasicProperties::default().with_expiration(wait.as_millis().to_string().into())
+            }
+            None => BasicProperties::default(),
+        };
+        properties
             .with_content_type(CONTENT_TYPE.into())
             .with_delivery_mode(PERSISTENT)
             .with_message_id(self.message_id.as_str().into())
@@ -137,6 +146,11 @@ impl Publisher {
         }
     }
 
+    /// How long it waits for the broker's confirms.
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.publish_timeout()
+    }
+
     /// Opens the connection if there is none: the readiness of the broker.
     pub async fn connect(&self) -> Result<(), ConnectError> {
         self.live().await.map(|_| ())
@@ -177,7 +191,7 @@ impl Publisher {
         }
         *slot = None;
         let connection = connect(&self.settings, &self.name).await?;
-        let limit = Duration::from_secs(self.settings.amqp_connect_timeout_seconds);
+        let limit = self.settings.connect_timeout();
         // Bounded like all else: a broker that falls silent here would hold up every publisher.
         let channel = tokio::time::timeout(limit, async {
             let channel = connection.create_channel().await?;

@@ -35,6 +35,10 @@ where
     }
 
     let outcome = main(shutdown.clone()).await;
+    let outcome = match shutdown.failure() {
+        Some(reason) => outcome.and(Err(anyhow::anyhow!("{reason}"))),
+        None => outcome,
+    };
     shutdown.begin();
     let _ = tokio::time::timeout(settings.drain(), shutdown.drained()).await;
     shutdown.end_now();

@@ -1,6 +1,7 @@
 //! Ending in order: first softly, then by a deadline.
 
 use std::future::Future;
+use std::sync::{Arc, OnceLock};
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ pub struct Shutdown {
     soft: CancellationToken,
     hard: CancellationToken,
     tasks: TaskTracker,
+    failure: Arc<OnceLock<String>>,
 }
 
 impl Shutdown {
@@ -38,6 +40,30 @@ impl Shutdown {
     /// Starts to end.
     pub fn begin(&self) {
         self.soft.cancel();
+    }
+
+    /// Starts to end because of something that only a person can mend: the process ends as failed,
+    /// with this word.
+    pub fn fail(&self, reason: String) {
+        // The first reason is the one that counts.
+        let _ = self.failure.set(reason);
+        self.begin();
+    }
+
+    /// Watches until the soft signal for `trouble`, and [fails](Self::fail) with its word if it comes.
+    pub fn fail_on(&self, trouble: impl Future<Output = String> + Send + 'static) {
+        let shutdown = self.clone();
+        self.spawn(async move {
+            if let Some(reason) = shutdown.soft.run_until_cancelled(trouble).await {
+                shutdown.fail(reason);
+            }
+        });
+    }
+
+    /// Why the process ends as failed, where it does.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Ends now.

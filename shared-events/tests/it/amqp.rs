@@ -79,11 +79,11 @@ impl Running {
             prefetch: 100,
             batch: 10,
             concurrency: 2,
+            body_bytes: 1_000,
         };
-        let consumer = Arc::new(Consumer::new(
+        let consumer = Arc::new(Consumer::of_schedule_updates(
             settings(bed),
             "test consumer",
-            SCHEDULE_UPDATED_QUEUE,
             limits,
             Arc::clone(&publisher),
         ));
@@ -293,6 +293,121 @@ async fn a_message_that_makes_the_handler_panic_does_not_take_others_with_it() {
     }
     assert_eq!(take(&bed, DEAD_LETTER_QUEUE).await.data, b"poison");
     consumer.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_of_absurd_size_is_dead_lettered_unread() {
+    let bed = TestBed::new().await;
+    let mut consumer = Running::start(&bed, |_| Outcome::Done).await;
+    let mut large = event("large", "schedule.updated.v1.x");
+    large.body = vec![b'['; 1_001];
+    let answers = within(consumer.publisher.publish(&[large])).await.unwrap();
+    assert_eq!(answers, [Ok(())]);
+    consumer.publish(&["fine"]).await;
+    assert_eq!(consumer.next().await.message_id, "fine");
+    let dead = take(&bed, DEAD_LETTER_QUEUE).await;
+    assert_eq!(dead.data.len(), 1_001);
+    assert_eq!(
+        header(&dead, "x-rosterwire-reason"),
+        "1001 bytes, where at most 1000 are read"
+    );
+    consumer.stop().await;
+}
+
+/// Never answers for a batch with a killer in it, and says so: its process is to be ended then.
+struct Mortal {
+    killed: mpsc::UnboundedSender<usize>,
+    done: mpsc::UnboundedSender<String>,
+}
+
+impl Handler for Mortal {
+    async fn handle(&self, batch: Vec<Delivery>) -> Vec<Outcome> {
+        if batch.iter().any(|delivery| &*delivery.body == b"killer") {
+            let _ = self.killed.send(batch.len());
+            std::future::pending::<()>().await;
+        }
+        for delivery in &batch {
+            let _ = self.done.send(delivery.message_id.clone());
+        }
+        vec![Outcome::Done; batch.len()]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_ends_every_process_is_dead_lettered_and_takes_no_other_with_it() {
+    let bed = TestBed::new().await;
+    let publisher = Arc::new(Publisher::new(settings(&bed), "test publisher"));
+    let ids = ["one", "killer", "two", "three"];
+    let messages = ids.map(|id| event(id, "schedule.updated.v1.x"));
+    within(publisher.publish(&messages)).await.unwrap();
+
+    let (killed, mut deaths) = mpsc::unbounded_channel();
+    let (done, mut lives) = mpsc::unbounded_channel();
+    let handler = Arc::new(Mortal { killed, done });
+    let mut alone = 0;
+    let mut survivors = std::collections::BTreeSet::new();
+    while survivors.len() < 3 {
+        let limits = Limits {
+            prefetch: 100,
+            batch: 10,
+            concurrency: 1,
+            body_bytes: 1_000,
+        };
+        let publisher = Arc::clone(&publisher);
+        let consumer = Consumer::of_schedule_updates(settings(&bed), "mortal", limits, publisher);
+        let suspects = consumer.of_suspects();
+        let stop = CancellationToken::new();
+        let running = async {
+            tokio::join!(
+                consumer.run(Arc::clone(&handler), stop.clone()),
+                suspects.run(Arc::clone(&handler), stop.clone())
+            )
+        };
+        tokio::pin!(running);
+        // Dropping what runs leaves everything in hand unsettled, as the end of a process does.
+        let process = async {
+            while survivors.len() < 3 {
+                tokio::select! {
+                    _ = &mut running => panic!("nobody stops it"),
+                    batch = deaths.recv() => {
+                        alone += usize::from(batch == Some(1));
+                        return;
+                    }
+                    id = lives.recv() => {
+                        survivors.insert(id.unwrap());
+                    }
+                }
+            }
+        };
+        within(process).await;
+    }
+    assert_eq!(
+        survivors.into_iter().collect::<Vec<_>>(),
+        ["one", "three", "two"]
+    );
+    let letter = take(&bed, DEAD_LETTER_QUEUE).await;
+    assert_eq!(letter.data, b"killer");
+    let reason = header(&letter, "x-rosterwire-reason");
+    assert!(reason.contains("handled it alone"), "{reason}");
+    assert!(alone >= 5, "it was convicted by what it did alone");
+}
+
+#[tokio::test]
+async fn a_process_that_the_broker_refuses_is_told_so() {
+    let bed = TestBed::new().await;
+    let url = bed.amqp_url().replace("guest:guest", "guest:wrong");
+    let amqp = Cli::parse_from(["test", "--amqp-url", &url, "--amqp-refused-seconds=1"]).amqp;
+    let publisher = Publisher::new(amqp.clone(), "test");
+    let trying = async {
+        loop {
+            assert!(publisher.connect().await.is_err());
+        }
+    };
+    let told = tokio::select! {
+        told = within(amqp.refused_for_good()) => told,
+        () = trying => unreachable!(),
+    };
+    assert!(told.contains("ACCESS"), "{told}");
 }
 
 #[tokio::test]
