@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::handler::ScheduleUpdatedHandler;
+use crate::horizon::HorizonRoll;
 use crate::http::{ReadSide, routes};
 use crate::loads::Loads;
 use crate::readings::Readings;
@@ -30,6 +31,7 @@ pub struct Application {
     handler: Arc<ScheduleUpdatedHandler>,
     rebuild: Rebuild,
     reconciliation: Reconciliation,
+    roll: HorizonRoll,
     router: Router,
 }
 
@@ -44,7 +46,7 @@ impl Application {
             Arc::clone(&source),
             Arc::clone(&watchers),
             clock.clone(),
-            config.horizon_days,
+            config.horizon.horizon_days,
         ));
         let rebuild = Rebuild::new(
             cache.clone(),
@@ -52,6 +54,14 @@ impl Application {
             Arc::clone(&recalculation),
         );
         let reconciled = Arc::clone(&source);
+        let filling = rebuild.filling();
+        let roll = HorizonRoll::new(
+            cache.clone(),
+            Arc::clone(&source),
+            Arc::clone(&recalculation),
+            clock.clone(),
+            config.roll.clone(),
+        );
         let loads = Arc::new(Loads::new(
             source,
             Arc::clone(&recalculation),
@@ -81,6 +91,7 @@ impl Application {
         };
 
         let health = Health::new(shutdown.soft().clone())
+            .detail("cache", move || filling.to_string())
             .check("redis", {
                 let cache = cache.clone();
                 move || {
@@ -121,6 +132,7 @@ impl Application {
             handler,
             rebuild,
             reconciliation,
+            roll,
             router,
         })
     }
@@ -134,6 +146,7 @@ impl Application {
         let (suspects, handler) = (consumer.of_suspects(), Arc::clone(&self.handler));
         let also_stop = stop.clone();
         shutdown.spawn(async move { suspects.run(handler, also_stop).await });
+        shutdown.spawn(self.roll.run(stop.clone()));
         shutdown.spawn(async move { consumer.run(self.handler, stop).await });
         shutdown.fail_on({
             let amqp = self.config.amqp.clone();

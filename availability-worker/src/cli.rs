@@ -15,6 +15,7 @@ use crate::app::Application;
 use crate::calculate::{self, CalculateSettings, ScheduleDocument};
 use crate::config::{BIND_ADDR, Config};
 use crate::engine;
+use crate::upkeep::{self, RebuildSettings, VerificationSettings};
 
 /// Bytes of a schedule that `explain` reads.
 const MAX_SCHEDULE_BYTES: u64 = 64 * 1024 * 1024;
@@ -35,6 +36,10 @@ enum Command {
     Calculate(CalculateSettings),
     /// Says in words why a contractor is or is not free at an instant
     Explain(ExplainSettings),
+    /// Takes every contractor into the cache anew, from schedule-service
+    Rebuild(RebuildSettings),
+    /// Compares every cached answer with one calculated anew, and lists what differs; then the exit code is 1
+    Verify(VerificationSettings),
     /// Prints the OpenAPI description of the HTTP side
     Openapi,
     /// Asks the worker on this machine whether it is ready, for a container's health check
@@ -107,6 +112,8 @@ fn obey(command: Command) -> ExitCode {
             calculate::run(&settings, io::stdin().lock(), io::stdout().lock()).map_err(Into::into)
         }
         Command::Explain(settings) => explain(&settings),
+        Command::Rebuild(settings) => upkeep::rebuild(&settings),
+        Command::Verify(settings) => return upkeep::verify(&settings),
         Command::Openapi => openapi(),
         Command::Healthcheck { bind_addr } => return healthcheck(bind_addr),
     };
@@ -120,7 +127,7 @@ fn healthcheck(bind_addr: SocketAddr) -> ExitCode {
     }
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("availability-worker: {error:#}");
     ExitCode::FAILURE
 }

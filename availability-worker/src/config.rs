@@ -7,6 +7,7 @@ use shared_events::amqp::consumer::Limits;
 use shared_events::service::ServiceSettings;
 
 use crate::cache::CacheSettings;
+use crate::horizon::{HorizonSettings, RollSettings};
 use crate::source::SourceSettings;
 
 /// Where the worker listens unless it is told otherwise.
@@ -18,10 +19,6 @@ pub struct Config {
     /// Where HTTP is served; port 0 takes a free one, which the log tells
     #[arg(long, env = "BIND_ADDR", default_value = BIND_ADDR)]
     pub bind_addr: SocketAddr,
-
-    /// Days that are calculated ahead, from the start of the current UTC day
-    #[arg(long, env = "HORIZON_DAYS", default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=366))]
-    pub horizon_days: u16,
 
     /// How many unsettled events the broker hands out
     #[arg(long, env = "PREFETCH", default_value_t = 300, value_parser = clap::value_parser!(u16).range(1..=2_000))]
@@ -61,6 +58,14 @@ pub struct Config {
     /// Minutes that the cursor of a search holds: its pages keep the now of the first
     #[arg(long, env = "SEARCH_CURSOR_MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_440))]
     pub search_cursor_minutes: u16,
+
+    /// The horizon.
+    #[command(flatten, next_help_heading = "Horizon")]
+    pub horizon: HorizonSettings,
+
+    /// How it is kept up.
+    #[command(flatten)]
+    pub roll: RollSettings,
 
     /// Redis.
     #[command(flatten)]

@@ -1,26 +1,33 @@
-//! Fills a cache that is new, was emptied, or lost part of its keys, from the source of truth.
+//! Fills a cache that is new or was emptied from the source of truth.
 //!
 //! A mark in Redis says that every contractor has been taken in since Redis began to hold
 //! anything. It goes with everything else, so its absence is what a loss looks like. Until it is
 //! there, single contractors are answered from schedule-service, and searches are refused: an
 //! answer that leaves people out would be a wrong one.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
+use futures::future;
 use shared_events::amqp::Backoff;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, CacheError, Held};
 use crate::recalculation::{Origin, Recalculation, Stored};
 use crate::source::{ScheduleSource, SourceError};
 
 /// How often the mark is looked for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the log tells how far it is.
+const LOG_INTERVAL: Duration = Duration::from_secs(5);
+
 /// How many schedules are read and stored at once.
-const PAGE: usize = 200;
+pub(crate) const PAGE: usize = 200;
 
 /// Watches the cache, and rebuilds it when its mark is missing. Any number of workers may do so at
 /// once: the version guard settles what they write, and each marks only what it has seen through.
@@ -29,14 +36,37 @@ pub struct Rebuild {
     cache: Cache,
     source: Arc<ScheduleSource>,
     recalculation: Arc<Recalculation>,
+    filling: Arc<Filling>,
 }
 
+/// How far a rebuild is, for whoever wants to know.
+#[derive(Debug, Default)]
+pub struct Filling {
+    under_way: AtomicBool,
+    contractors: AtomicU64,
+}
+
+/// What a rebuild came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The contractors that schedule-service has.
+    pub contractors: u64,
+    /// Those of them whose schedules cannot be calculated.
+    pub unacceptable: u64,
+    /// Entries of earlier versions that were found in territories that had been left.
+    pub ghosts: u64,
+}
+
+/// Why the cache is not whole.
 #[derive(Debug, thiserror::Error)]
-enum RebuildError {
+pub enum RebuildError {
+    /// Redis did not answer.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// schedule-service did not answer.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// All has to begin anew.
     #[error("Redis was emptied again meanwhile")]
     Emptied,
 }
@@ -53,7 +83,14 @@ impl Rebuild {
             cache,
             source,
             recalculation,
+            filling: Arc::default(),
         }
+    }
+
+    /// How far it is, at any time.
+    #[must_use]
+    pub fn filling(&self) -> Arc<Filling> {
+        Arc::clone(&self.filling)
     }
 
     /// Watches until `stop`.
@@ -80,38 +117,136 @@ impl Rebuild {
     /// Rebuilds if that is needed.
     async fn look(&self) -> Result<(), RebuildError> {
         if self.cache.mark().await?.is_some() {
+            // Where this one broke off, another worker has seen it through.
+            self.filling.rest();
             return Ok(());
         }
+        tracing::info!("the cache does not hold every contractor: it is being rebuilt");
+        let begun = Instant::now();
+        let mut told = begun;
+        let rebuilt = self
+            .fill(|contractors| {
+                if told.elapsed() >= LOG_INTERVAL {
+                    told = Instant::now();
+                    tracing::info!(contractors, "the cache is being rebuilt");
+                }
+            })
+            .await?;
+        let Rebuilt {
+            contractors,
+            unacceptable,
+            ghosts,
+        } = rebuilt;
+        let duration_ms = begun.elapsed().as_millis();
+        tracing::info!(
+            contractors,
+            unacceptable,
+            ghosts,
+            duration_ms,
+            "the cache holds every contractor"
+        );
+        Ok(())
+    }
+
+    /// Takes every contractor in, whatever is there, and marks the cache as whole. `tell` hears how
+    /// many have been taken in so far.
+    pub async fn fill(&self, mut tell: impl FnMut(u64)) -> Result<Rebuilt, RebuildError> {
+        self.filling.begin();
         let token = Uuid::new_v4();
         self.cache.begin_rebuild(token).await?;
-        let (mut after, mut contractors) = (None, 0_usize);
-        loop {
-            let page = self.source.page(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.contractor_id);
-            contractors += page.len();
-            let page = page.into_iter().map(Arc::new).collect();
-            for stored in self
-                .recalculation
-                .store(page, Origin::SourceOfTruth)
-                .await?
-            {
+        let (mut contractors, mut unacceptable) = (0, 0);
+        let mut page = self.source.page(None, PAGE).await?;
+        while let Some(last) = page.last().map(|schedule| schedule.contractor_id) {
+            contractors += page.len() as u64;
+            let schedules = page.into_iter().map(Arc::new).collect();
+            let (stored, next) = future::join(
+                self.recalculation.store(schedules, Origin::SourceOfTruth),
+                self.source.page(Some(last), PAGE),
+            )
+            .await;
+            for stored in stored? {
                 if let Stored::Unacceptable(error) = stored {
+                    unacceptable += 1;
                     tracing::warn!(%error, "schedule-service holds a schedule that cannot be taken");
                 }
             }
-            metrics::gauge!("availability_rebuild_contractors").set(gauge(contractors));
+            self.filling.reached(contractors);
+            tell(contractors);
+            page = next?;
         }
+        let ghosts = self.clear_ghosts().await?;
         if !self.cache.finish_rebuild(token).await? {
             return Err(RebuildError::Emptied);
         }
+        self.filling.rest();
         metrics::counter!("availability_rebuilds_total").increment(1);
-        tracing::info!(contractors, "the cache holds every contractor");
-        Ok(())
+        Ok(Rebuilt {
+            contractors,
+            unacceptable,
+            ghosts,
+        })
+    }
+
+    /// Removes entries from territories whose contractors are elsewhere by a higher version: what a
+    /// crash between two steps, together with a loss of keys, can leave behind.
+    async fn clear_ghosts(&self) -> Result<u64, CacheError> {
+        let mut ghosts = 0;
+        let mut newest: HashMap<Uuid, (i64, usize)> = HashMap::new();
+        let territories = self.cache.territories().await?;
+        for (at, territory) in territories.iter().enumerate() {
+            let scan = self.cache.scan(std::slice::from_ref(territory)).await?;
+            for (id, held) in scan.territories.into_iter().flatten() {
+                let version = held.version();
+                if matches!(held, Held::Tombstone { .. }) {
+                    continue;
+                }
+                let (known, elsewhere) = *newest.entry(id).or_insert((version, at));
+                let (highest, left) = match known.cmp(&version) {
+                    std::cmp::Ordering::Equal => continue,
+                    std::cmp::Ordering::Greater => (known, at),
+                    std::cmp::Ordering::Less => {
+                        newest.insert(id, (version, at));
+                        (version, elsewhere)
+                    }
+                };
+                self.cache.remove(id, highest, &territories[left]).await?;
+                ghosts += 1;
+            }
+        }
+        Ok(ghosts)
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-fn gauge(count: usize) -> f64 {
-    count as f64
+impl Filling {
+    fn begin(&self) {
+        self.contractors.store(0, Ordering::Relaxed);
+        self.under_way.store(true, Ordering::Relaxed);
+        metrics::gauge!("availability_rebuild_under_way").set(1.0);
+        metrics::gauge!("availability_rebuild_contractors").set(0.0);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    fn reached(&self, contractors: u64) {
+        self.contractors.store(contractors, Ordering::Relaxed);
+        metrics::gauge!("availability_rebuild_contractors").set(contractors as f64);
+    }
+
+    fn rest(&self) {
+        self.under_way.store(false, Ordering::Relaxed);
+        metrics::gauge!("availability_rebuild_under_way").set(0.0);
+    }
+}
+
+impl fmt::Display for Filling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.under_way.load(Ordering::Relaxed) {
+            let contractors = self.contractors.load(Ordering::Relaxed);
+            write!(
+                f,
+                "being rebuilt: {contractors} contractors so far; searches are 503 until it is whole"
+            )
+        } else {
+            f.write_str("no rebuild under way")
+        }
+    }
 }

@@ -72,9 +72,9 @@ impl Calculated {
 /// Where a schedule comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// From an event, which may be an old one.
+    /// From an event, or from beside what is cached: it may be an old one.
     Event,
-    /// From schedule-service, just now.
+    /// From schedule-service, just now: it also replaces what is cached of the same version.
     SourceOfTruth,
 }
 
@@ -174,7 +174,8 @@ impl Recalculation {
             let registered = self
                 .register(&open, origin, &mut schedules, &mut outcomes)
                 .await?;
-            self.write(registered, &schedules, &mut outcomes).await?;
+            self.write(registered, origin, &schedules, &mut outcomes)
+                .await?;
         }
         Ok(outcomes
             .into_iter()
@@ -258,6 +259,7 @@ impl Recalculation {
     async fn write(
         &self,
         registered: BTreeMap<usize, (i64, Vec<String>)>,
+        origin: Origin,
         schedules: &[Arc<Schedule>],
         outcomes: &mut [Option<Stored>],
     ) -> Result<(), CacheError> {
@@ -265,7 +267,10 @@ impl Recalculation {
         for (i, (at, others)) in registered {
             match self.calculate(Arc::clone(&schedules[i])) {
                 Ok(done) => {
-                    writes.push(write_of(&done, at, others));
+                    writes.push(Write {
+                        replace: origin == Origin::SourceOfTruth,
+                        ..write_of(&done, at, others)
+                    });
                     calculated.push(done);
                     indexes.push(i);
                 }
@@ -333,6 +338,7 @@ fn write_of(calculated: &Calculated, registered_at: i64, others: Vec<String>) ->
         // Writing what was read cannot fail; an empty document would count as missing.
         schedule: serde_json::to_vec(schedule.as_ref()).unwrap_or_default(),
         others,
+        replace: false,
     }
 }
 

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::engine::civil_time::DAY;
 use crate::engine::{EndingConflict, FreeWindows, Interval, Minute};
 
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 const TOMBSTONE: u8 = 0;
 
 /// What the cache knows of one contractor in one territory.

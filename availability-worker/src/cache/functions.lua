@@ -10,8 +10,20 @@
 -- writer that was stopped in between cannot bring back what has left meanwhile.
 local LEASE = 600
 
+-- A value that is too short to be one counts as older than any.
 local function version_of(value)
+  if #value < 13 then
+    return 0
+  end
   return (struct.unpack('>I8', value, 2))
+end
+
+-- The first day of the horizon of an entry; of a tombstone, when it was set.
+local function third_of(value)
+  if #value < 13 then
+    return 0
+  end
+  return (struct.unpack('>I4', value, 10))
 end
 
 local function is_tombstone(value)
@@ -48,7 +60,7 @@ redis.register_function('LIBRARY_register', function(keys, args)
 end)
 
 -- keys: windows, schedules of one territory. args: id, version, time of the registration, first day
--- of the horizon, windows entry, schedule.
+-- of the horizon, windows entry, schedule, '1' to write the same version over what is there.
 -- Answers {'written'}, {'same'}, {'stale'} or {'late'}.
 redis.register_function('LIBRARY_put', function(keys, args)
   if now() - tonumber(args[3]) > LEASE then
@@ -64,8 +76,11 @@ redis.register_function('LIBRARY_put', function(keys, args)
       if is_tombstone(held) then
         return {'stale'}
       end
-      -- The same version is written again only to roll its horizon forward.
-      if (struct.unpack('>I4', held, 10)) >= tonumber(args[4]) then
+      -- The same version is written again only to roll its horizon forward or to bring it to a later
+      -- format, unless it comes from the source of truth.
+      local rolls = third_of(held) < tonumber(args[4])
+      local converts = string.byte(held, 1) < string.byte(args[5], 1)
+      if not rolls and not converts and args[7] ~= '1' then
         return {'same'}
       end
     end
@@ -107,14 +122,28 @@ redis.register_function('LIBRARY_settle', function(keys, args)
   return {'settled'}
 end)
 
--- keys: windows. args: seconds since the epoch, then ids: tombstones older than that are dropped.
-redis.register_function('LIBRARY_purge', function(keys, args)
-  local dropped = 0
-  for i = 2, #args do
-    local held = redis.call('HGET', keys[1], args[i])
-    if held and is_tombstone(held) and (struct.unpack('>I4', held, 10)) < tonumber(args[1]) then
-      dropped = dropped + redis.call('HDEL', keys[1], args[i])
+-- keys: windows. args: cursor of the scan ('0' at first), how many values to look at, day, format,
+-- seconds since the epoch. Tombstones that were set before that are dropped.
+-- Answers {next cursor, then id and first day of the horizon of each entry that begins before the
+-- day; -1 as the day of what is of an earlier format}.
+redis.register_function('LIBRARY_behind', function(keys, args)
+  local page = redis.call('HSCAN', keys[1], args[1], 'COUNT', args[2])
+  local wanted, format, long_ago = tonumber(args[3]), tonumber(args[4]), tonumber(args[5])
+  local answer = {page[1]}
+  for i = 1, #page[2], 2 do
+    local id, held = page[2][i], page[2][i + 1]
+    local day = third_of(held)
+    if is_tombstone(held) then
+      if day < long_ago then
+        redis.call('HDEL', keys[1], id)
+      end
+    elseif #held < 13 or string.byte(held, 1) < format then
+      answer[#answer + 1] = id
+      answer[#answer + 1] = '-1'
+    elseif day < wanted then
+      answer[#answer + 1] = id
+      answer[#answer + 1] = tostring(day)
     end
   end
-  return dropped
+  return answer
 end)

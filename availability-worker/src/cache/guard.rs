@@ -25,6 +25,17 @@ pub struct Write {
     pub schedule: Vec<u8>,
     /// Territories that the contractor may still be stored in.
     pub others: Vec<String>,
+    /// Whether to write over an entry of the same version, which may be damaged.
+    pub replace: bool,
+}
+
+/// An entry that is to be written again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Behind {
+    /// The contractor.
+    pub id: Uuid,
+    /// The first day of its horizon, days since 1970-01-01; none if it is of an earlier format.
+    pub horizon_day: Option<i64>,
 }
 
 /// What became of a registration.
@@ -228,17 +239,35 @@ impl Cache {
         .await
     }
 
-    /// Drops tombstones that were set before `seconds` since the epoch.
-    pub async fn purge(
+    /// Looks at about `count` values of a territory from `cursor` on, 0 at first: those that begin
+    /// before `day` or are of an earlier format than this build's, and the cursor of the rest, 0 at
+    /// the end. Drops the tombstones that were set before `seconds` since the epoch.
+    pub async fn behind(
         &self,
         territory: &str,
-        ids: &[Uuid],
+        cursor: u64,
+        count: u32,
+        day: i64,
         seconds: i64,
-    ) -> Result<(), CacheError> {
-        let mut call = self.functions.call("purge", &[windows_key(territory)]);
-        call.arg(seconds)
-            .arg(ids.iter().map(Uuid::to_string).collect::<Vec<_>>());
-        self.run(redis::pipe().add_command(call).ignore()).await
+    ) -> Result<(u64, Vec<Behind>), CacheError> {
+        let mut call = self.functions.call("behind", &[windows_key(territory)]);
+        call.arg(cursor)
+            .arg(count)
+            .arg(day)
+            .arg(super::entry::FORMAT)
+            .arg(seconds);
+        let answers: Vec<Vec<String>> = self.run(redis::pipe().add_command(call)).await?;
+        let mut words = super::first(answers).into_iter();
+        let next = words.next().and_then(|n| n.parse().ok()).unwrap_or(0);
+        let mut behind = Vec::new();
+        while let (Some(id), Some(day)) = (words.next(), words.next()) {
+            // What is no id was not written here.
+            if let Ok(id) = Uuid::try_parse(&id) {
+                let horizon_day = day.parse().ok().filter(|day| *day >= 0);
+                behind.push(Behind { id, horizon_day });
+            }
+        }
+        Ok((next, behind))
     }
 
     fn put_call(&self, write: &Write) -> redis::Cmd {
@@ -252,7 +281,8 @@ impl Cache {
             .arg(write.registered_at)
             .arg(write.horizon_day)
             .arg(&write.entry)
-            .arg(&write.schedule);
+            .arg(&write.schedule)
+            .arg(u8::from(write.replace));
         call
     }
 

@@ -27,7 +27,7 @@ use shared_events::Schedule;
 use uuid::Uuid;
 
 pub use entry::{Entry, Held, Unreadable};
-pub use guard::{Claim, Put, Registration, Settlement, Write};
+pub use guard::{Behind, Claim, Put, Registration, Settlement, Write};
 
 /// The largest version that the guard compares exactly, 2^53 - 1.
 pub const MAX_VERSION: i64 = (1 << 53) - 1;
@@ -188,6 +188,54 @@ impl Cache {
         self.marked_territories().await.map(|(_, found)| found)
     }
 
+    /// The values of some contractors of a territory, in their order.
+    pub async fn values(
+        &self,
+        territory: &str,
+        ids: &[Uuid],
+    ) -> Result<Vec<Option<Held>>, CacheError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(windows_key(territory)).arg(ids);
+        let values: Vec<Vec<Option<Vec<u8>>>> = self.run(&pipe).await?;
+        let values = values.into_iter().flatten();
+        Ok(values.map(|value| Some(Held::read(&value?))).collect())
+    }
+
+    /// What each territory holds of a contractor: the territories with something, tombstones too.
+    pub async fn places(&self, id: Uuid) -> Result<Vec<(String, Held)>, CacheError> {
+        let territories = self.territories().await?;
+        if territories.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for territory in &territories {
+            pipe.hget(windows_key(territory), id.to_string());
+        }
+        let values: Vec<Option<Vec<u8>>> = self.run(&pipe).await?;
+        let places = territories.into_iter().zip(values);
+        Ok(places
+            .filter_map(|(territory, value)| Some((territory, Held::read(&value?))))
+            .collect())
+    }
+
+    /// How many values the territories hold, tombstones included.
+    pub async fn size(&self) -> Result<u64, CacheError> {
+        let territories = self.territories().await?;
+        if territories.is_empty() {
+            return Ok(0);
+        }
+        let mut pipe = redis::pipe();
+        for territory in &territories {
+            pipe.hlen(windows_key(territory));
+        }
+        let sizes: Vec<u64> = self.run(&pipe).await?;
+        Ok(sizes.into_iter().sum())
+    }
+
     /// All values of some territories, in one round trip.
     pub async fn scan(&self, territories: &[String]) -> Result<Scan, CacheError> {
         let mut pipe = redis::pipe();
@@ -256,7 +304,6 @@ impl Cache {
 
 const TERRITORIES: &str = "rw:territories";
 const COMPLETE: &str = "rw:{complete}";
-const COMPARED: &str = "rw:{compared}";
 
 /// How long a rebuild may take before its beginning is forgotten: one that takes longer begins anew.
 const REBUILD_SECONDS: u64 = 3_600;

@@ -53,6 +53,7 @@ fn write(id: Uuid, version: i64, territory: &str, at: i64, others: Vec<String>) 
         entry: entry.encode(),
         schedule: b"{}".to_vec(),
         others,
+        replace: false,
     }
 }
 
@@ -346,8 +347,9 @@ async fn tombstones_are_purged_only_when_they_are_old() {
         panic!("no tombstone")
     };
     assert_eq!(version, (1 << 53) - 1);
-    cache.purge("north", &[id], set_at).await.unwrap();
+    let drop_before = async |seconds| cache.behind("north", 0, 100, 0, seconds).await.unwrap();
+    assert_eq!(drop_before(set_at).await, (0, Vec::new()));
     assert_eq!(cache.scan(&north).await.unwrap().territories[0].len(), 1);
-    cache.purge("north", &[id], set_at + 1).await.unwrap();
+    drop_before(set_at + 1).await;
     assert!(cache.scan(&north).await.unwrap().territories[0].is_empty());
 }

@@ -4,7 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use availability_worker::app::Application;
+use availability_worker::cache::Cache;
 use availability_worker::config::Config;
+use availability_worker::rebuild::{Rebuild, Rebuilt};
+use availability_worker::recalculation::Recalculation;
+use availability_worker::source::ScheduleSource;
+use availability_worker::verify::{Report, Verification, VerifySettings};
+use availability_worker::watchers::Watchers;
 use clap::Parser;
 use futures::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
@@ -263,6 +269,35 @@ impl World {
         held
     }
 
+    /// What a worker stores with, with connections of its own.
+    pub(crate) fn parts(&self) -> Parts {
+        let cache = Cache::new(&self.config.cache).unwrap();
+        let source = Arc::new(ScheduleSource::new(&self.config.source).unwrap());
+        let recalculation = Arc::new(Recalculation::new(
+            cache.clone(),
+            Arc::clone(&source),
+            Arc::new(Watchers::default()),
+            self.clock.clone(),
+            self.config.horizon.horizon_days,
+        ));
+        Parts {
+            cache,
+            source,
+            recalculation,
+        }
+    }
+
+    /// What differs between the cache and the truth now.
+    pub(crate) async fn verify(&self, grace_ms: u64) -> Report {
+        let Parts { cache, source, .. } = self.parts();
+        let settings = VerifySettings {
+            verify_grace_ms: grace_ms,
+        };
+        let days = self.config.horizon.horizon_days;
+        let verification = Verification::new(cache, source, self.clock.clone(), days, &settings);
+        verification.run(|_| {}).await.unwrap()
+    }
+
     /// A connection to Redis, past the worker.
     pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.bed.redis_url()).unwrap();
@@ -278,6 +313,22 @@ impl World {
     /// Asks the worker to end softly.
     pub(crate) fn stop(&self) {
         self.shutdown.begin();
+    }
+}
+
+/// What a worker stores with.
+pub(crate) struct Parts {
+    pub(crate) cache: Cache,
+    pub(crate) source: Arc<ScheduleSource>,
+    pub(crate) recalculation: Arc<Recalculation>,
+}
+
+impl Parts {
+    /// Takes everybody into the cache.
+    pub(crate) async fn fill(&self) -> Rebuilt {
+        let (cache, source) = (self.cache.clone(), Arc::clone(&self.source));
+        let rebuild = Rebuild::new(cache, source, Arc::clone(&self.recalculation));
+        rebuild.fill(|_| {}).await.unwrap()
     }
 }
 

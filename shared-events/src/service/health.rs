@@ -19,11 +19,13 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Check = Arc<dyn Fn() -> CheckFuture + Send + Sync>;
 type CheckFuture = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Detail = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// The dependencies that must answer before a process is ready.
 #[derive(Clone, Default)]
 pub struct Health {
     checks: Vec<(&'static str, Check)>,
+    details: Vec<(&'static str, Detail)>,
     draining: CancellationToken,
 }
 
@@ -41,6 +43,7 @@ impl Health {
     pub fn new(draining: CancellationToken) -> Self {
         Self {
             checks: Vec::new(),
+            details: Vec::new(),
             draining,
         }
     }
@@ -54,6 +57,17 @@ impl Health {
     {
         self.checks
             .push((name, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    /// Adds something to tell that does not decide whether the process is ready.
+    #[must_use]
+    pub fn detail(
+        mut self,
+        name: &'static str,
+        detail: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.details.push((name, Arc::new(detail)));
         self
     }
 
@@ -76,7 +90,15 @@ impl Health {
         } else {
             "unavailable"
         };
-        Report { status, checks }
+        let details = self.details.iter();
+        let details = details
+            .map(|(name, detail)| ((*name).to_owned(), detail()))
+            .collect();
+        Report {
+            status,
+            checks,
+            details,
+        }
     }
 }
 
@@ -87,6 +109,9 @@ pub struct Report {
     pub status: &'static str,
     /// `ok` or what is wrong, by dependency.
     pub checks: BTreeMap<String, String>,
+    /// What else there is to tell; it does not decide the status.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, String>,
 }
 
 impl IntoResponse for Report {

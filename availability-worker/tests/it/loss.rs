@@ -1,0 +1,1 @@
+//! Redis loses what it holds, in the midst of everything else.
