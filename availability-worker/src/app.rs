@@ -96,7 +96,7 @@ impl Application {
                 let cache = cache.clone();
                 move || {
                     let cache = cache.clone();
-                    async move { cache.ping().await.map_err(|error| error.to_string()) }
+                    async move { cache.check().await }
                 }
             })
             .check("rabbitmq", {

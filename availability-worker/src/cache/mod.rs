@@ -116,12 +116,23 @@ impl Cache {
         })
     }
 
-    /// Whether Redis answers.
-    pub async fn ping(&self) -> Result<(), CacheError> {
+    /// Whether Redis answers, and keeps what it is given; else in words what is wrong.
+    pub async fn check(&self) -> Result<(), String> {
         let mut connection = self.connection.clone();
-        redis::cmd("PING")
-            .query_async::<String>(&mut connection)
-            .await?;
+        let memory: String = redis::cmd("INFO")
+            .arg("memory")
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| CacheError(error).to_string())?;
+        let line = |name: &str| memory.lines().find_map(|line| line.strip_prefix(name));
+        let policy = line("maxmemory_policy:").unwrap_or_default();
+        // A territory that was evicted as a whole would be missing from searches, and nothing would
+        // tell.
+        if policy.starts_with("allkeys") && line("maxmemory:") != Some("0") {
+            return Err(format!(
+                "maxmemory-policy is {policy}: Redis may drop contractors; it must be noeviction"
+            ));
+        }
         Ok(())
     }
 

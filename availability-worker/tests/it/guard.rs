@@ -322,7 +322,7 @@ async fn functions_come_back_by_themselves_and_a_late_write_is_refused() {
     assert_eq!(put[0].0, Put::Late);
     bed.redis_process().restart().await.unwrap();
     // The connection that broke is noticed by the first call.
-    let _ = cache.ping().await;
+    let _ = cache.check().await;
     let registered = cache.register(&[(id, 1, "north")]).await.unwrap();
     assert_eq!(registered, [Registration::Missing]);
     let registered = cache.register_anew((id, 1, "north")).await.unwrap();

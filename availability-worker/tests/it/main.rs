@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cli;
+mod cluster;
 mod events;
 mod faults;
 mod guard;
 mod horizon;
 mod loss;
+mod orders;
 mod reads;
 mod search;
 mod truth;

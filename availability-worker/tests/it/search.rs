@@ -45,9 +45,7 @@ async fn the_earliest_come_first_and_ties_go_by_id() {
         contractor_with(7, 1, &late),
     ];
     world.publish(&schedules.iter().collect::<Vec<_>>()).await;
-    for schedule in &schedules {
-        world.told_of(schedule).await;
-    }
+    world.told_of_all(&schedules).await;
 
     let (_, body) = world
         .get("/v1/availability?durationMinutes=120&to=2026-12-10T00:00:00Z")
@@ -97,9 +95,7 @@ async fn pages_keep_the_range_and_the_now_of_the_first_while_the_clock_and_the_d
     let world = World::new().await;
     let schedules: Vec<_> = (1..=6).map(|n| contractor(n, 1)).collect();
     world.publish(&schedules.iter().collect::<Vec<_>>()).await;
-    for schedule in &schedules {
-        world.told_of(schedule).await;
-    }
+    world.told_of_all(&schedules).await;
     world.clock.advance(chrono::TimeDelta::seconds(90));
     let path = "/v1/availability?durationMinutes=60&limit=2";
     let (_, first) = world.get(path).await;

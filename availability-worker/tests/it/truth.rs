@@ -20,6 +20,7 @@ pub(crate) struct Truth {
     asked: AtomicUsize,
     broken: AtomicBool,
     open: watch::Sender<bool>,
+    further_pages: watch::Sender<bool>,
     pub(crate) url: String,
 }
 
@@ -31,6 +32,7 @@ impl Truth {
             asked: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
             open: watch::Sender::new(true),
+            further_pages: watch::Sender::new(true),
             url: format!("http://{}", listener.local_addr().unwrap()),
         });
         let router = Router::new()
@@ -56,6 +58,11 @@ impl Truth {
     /// Answers 500 from now on, or no longer.
     pub(crate) fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Holds back every page of schedules but the first, or no longer.
+    pub(crate) fn set_further_pages(&self, open: bool) {
+        self.further_pages.send_replace(open);
     }
 
     /// Holds its answers back until it is opened again.
@@ -85,6 +92,10 @@ struct Page {
 async fn page(State(truth): State<Arc<Truth>>, Query(page): Query<Page>) -> Response {
     if truth.broken.load(Ordering::SeqCst) {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if !page.after.is_nil() {
+        let mut further_pages = truth.further_pages.subscribe();
+        further_pages.wait_for(|open| *open).await.unwrap();
     }
     let schedules = truth.schedules.lock().unwrap();
     let mut all: Vec<_> = schedules

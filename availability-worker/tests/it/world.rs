@@ -1,5 +1,6 @@
 //! One worker on a test bed of its own, with a clock that is set by hand.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,6 +106,15 @@ impl World {
         self
     }
 
+    /// Starts another worker on the same servers.
+    pub(crate) async fn start_another(&self) {
+        let application =
+            Application::build(self.config.clone(), self.clock.clone(), &self.shutdown).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shutdown = self.shutdown.clone();
+        tokio::spawn(async move { application.run_until_stopped(listener, &shutdown).await });
+    }
+
     /// Waits until `condition` holds.
     pub(crate) async fn until(&self, what: &str, condition: impl AsyncFn() -> bool) {
         let holds = async {
@@ -157,7 +167,7 @@ impl World {
     /// events so far: each with its traceparent.
     pub(crate) async fn told(
         &self,
-        enough: impl Fn(&[(AvailabilityUpdated, String)]) -> bool,
+        mut enough: impl FnMut(&[(AvailabilityUpdated, String)]) -> bool,
     ) -> Vec<(AvailabilityUpdated, String)> {
         let connection = connect(&self.config.amqp, "test reader").await.unwrap();
         let channel = connection.create_channel().await.unwrap();
@@ -221,6 +231,21 @@ impl World {
         let is_it = |e: &AvailabilityUpdated| e.contractor_id == id && e.version == version;
         let told = self.told(|told| told.iter().any(|(e, _)| is_it(e))).await;
         told.into_iter().map(|(e, _)| e).find(is_it).unwrap()
+    }
+
+    /// Waits until these are all told on the stream.
+    pub(crate) async fn told_of_all(&self, schedules: &[Schedule]) {
+        let mut wanted: HashSet<_> = schedules
+            .iter()
+            .map(|s| (s.contractor_id, s.version))
+            .collect();
+        self.told(|told| {
+            if let Some((event, _)) = told.last() {
+                wanted.remove(&(event.contractor_id, event.version));
+            }
+            wanted.is_empty()
+        })
+        .await;
     }
 
     /// Takes one message out of a queue, waiting for it: its body and its headers.

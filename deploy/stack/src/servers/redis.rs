@@ -30,13 +30,34 @@ impl Redis {
     /// # Errors
     /// When it is not installed, or does not become healthy.
     pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
+        Self::launch(folder, log, vec![port], &[]).await
+    }
+
+    /// Starts it as the only node of a Redis Cluster, whose other nodes would reach it at `bus`. It
+    /// has no slots yet.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start_cluster_node(
+        folder: &Path,
+        log: &Path,
+        port: Port,
+        bus: Port,
+    ) -> Result<Self> {
+        let bus_number = bus.number().to_string();
+        let cluster = ["--cluster-enabled", "yes", "--cluster-port", &bus_number];
+        Self::launch(folder, log, vec![port, bus], &cluster).await
+    }
+
+    /// `ports` begin with the one that clients use.
+    async fn launch(folder: &Path, log: &Path, ports: Vec<Port>, more: &[&str]) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let folder = folder.canonicalize()?;
-        let number = port.number();
+        let number = ports.first().map_or(0, Port::number);
         let program = program()?;
         let mut launch = Launch::new("redis", &program, &folder, log);
         let number_text = number.to_string();
-        for arg in [
+        let own = [
             "--port",
             &number_text,
             "--bind",
@@ -45,12 +66,13 @@ impl Redis {
             "",
             "--appendonly",
             "no",
-        ] {
+        ];
+        for arg in own.iter().chain(more) {
             launch = launch.arg(arg);
         }
         let role = server::Role::Redis(Role { port: number });
         Ok(Self {
-            server: Arc::new(Server::start(role, launch, vec![port]).await?),
+            server: Arc::new(Server::start(role, launch, ports).await?),
             port: number,
         })
     }
