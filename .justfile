@@ -20,6 +20,11 @@ test *arguments:
 system *arguments:
     just test -p system-tests {{arguments}}
 
+# Breaks every part of the system under load and checks that nothing is lost: just soak --minutes 30 --seed 7
+soak *arguments:
+    SQLX_OFFLINE=true cargo build --workspace --bins
+    SQLX_OFFLINE=true cargo run --quiet -p system-tests --bin soak -- {{arguments}}
+
 # Measures the whole system.
 bench *arguments:
     SQLX_OFFLINE=true cargo build --release --workspace --bins

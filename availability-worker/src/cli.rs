@@ -14,6 +14,7 @@ use shared_events::service::{self, Clock};
 use crate::app::Application;
 use crate::calculate::{self, CalculateSettings, ScheduleDocument};
 use crate::config::{BIND_ADDR, Config};
+use crate::dead_letters::{self, DeadLetters};
 use crate::engine;
 use crate::upkeep::{self, RebuildSettings, VerificationSettings};
 
@@ -40,6 +41,9 @@ enum Command {
     Rebuild(RebuildSettings),
     /// Compares every cached answer with one calculated anew, and lists what differs; then the exit code is 1
     Verify(VerificationSettings),
+    /// Looks into the dead-letter queue, and redrives or discards what is there
+    #[command(subcommand)]
+    DeadLetters(Box<DeadLetters>),
     /// Prints the OpenAPI description of the HTTP side
     Openapi,
     /// Asks the worker on this machine whether it is ready, for a container's health check
@@ -114,6 +118,7 @@ fn obey(command: Command) -> ExitCode {
         Command::Explain(settings) => explain(&settings),
         Command::Rebuild(settings) => upkeep::rebuild(&settings),
         Command::Verify(settings) => return upkeep::verify(&settings),
+        Command::DeadLetters(command) => dead_letters::obey(*command, Clock::system().now()),
         Command::Openapi => openapi(),
         Command::Healthcheck { bind_addr } => return healthcheck(bind_addr),
     };

@@ -145,6 +145,7 @@ impl ScheduleUpdatedHandler {
             }
         }
         self.publish(messages).await;
+        failpoint::reached("worker.told");
         outcomes
     }
 

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod calculate;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod engine;
 pub mod handler;
 pub mod horizon;

@@ -261,6 +261,7 @@ impl OutboxRelay {
 
     /// Says how many events the broker has.
     async fn publish_and_settle(&self, batch: Batch<'_>) -> Result<usize, RelayError> {
+        failpoint::reached("relay.publishing");
         let answers = match self.shared.publisher.publish(batch.messages()).await {
             Ok(answers) => {
                 self.shared.broker.works();

@@ -19,6 +19,8 @@
 
 pub mod envelope;
 pub mod event;
+#[cfg(any(feature = "amqp", feature = "service"))]
+pub mod failpoint;
 pub mod schedule;
 #[cfg(feature = "schema")]
 pub mod schema;

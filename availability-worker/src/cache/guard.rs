@@ -2,6 +2,7 @@
 
 use redis::aio::ConnectionManager;
 use redis::{RedisError, RedisResult};
+use shared_events::service::failpoint;
 use uuid::Uuid;
 
 use super::{Cache, CacheError, TERRITORIES, home_key, schedules_key, windows_key};
@@ -93,25 +94,33 @@ pub enum Settlement {
 #[derive(Debug)]
 pub(super) struct Functions {
     library: String,
+    source: String,
 }
 
 impl Functions {
     const SOURCE: &'static str = include_str!("functions.lua");
 
     pub(super) fn new() -> Self {
+        let mut source = Self::SOURCE.to_owned();
+        if failpoint::mutant("version-guard-off") {
+            source = source
+                .replace("if version < known then", "if false then")
+                .replace("if known > version then", "if false then");
+        }
         // FNV-1a: it only needs to tell sources apart.
-        let hash = Self::SOURCE
+        let hash = source
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
         Self {
             library: format!("rosterwire_{hash:016x}"),
+            source,
         }
     }
 
     pub(super) async fn load(&self, connection: &mut ConnectionManager) -> RedisResult<()> {
-        let source = Self::SOURCE.replace("LIBRARY", &self.library);
+        let source = self.source.replace("LIBRARY", &self.library);
         let loaded = redis::cmd("FUNCTION")
             .arg("LOAD")
             .arg(source)

@@ -4,6 +4,7 @@
 
 mod cli;
 mod cluster;
+mod dead_letters;
 mod events;
 mod faults;
 mod guard;

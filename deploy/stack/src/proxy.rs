@@ -2,11 +2,13 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::ports::{self, Port};
 
@@ -19,6 +21,25 @@ enum Wire {
     Cut,
     /// Connections stay open and new ones are taken, but no byte passes.
     Silent,
+    /// Every chunk waits so long, and no more than so many bytes a second pass, each way.
+    Slow { delay: Duration, rate: u32 },
+}
+
+impl Wire {
+    fn pace(self) -> Pace {
+        match self {
+            Self::Slow { delay, rate } => Pace { delay, rate },
+            Self::Whole | Self::Cut | Self::Silent => Pace::default(),
+        }
+    }
+}
+
+/// How fast bytes pass.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    delay: Duration,
+    /// Bytes a second; 0 for as many as come.
+    rate: u32,
 }
 
 /// Passes connections on to a server until it is told otherwise.
@@ -26,6 +47,7 @@ enum Wire {
 pub struct Proxy {
     port: Port,
     wire: Arc<watch::Sender<Wire>>,
+    resets: Arc<watch::Sender<u64>>,
     accepting: JoinHandle<()>,
 }
 
@@ -38,14 +60,17 @@ impl Proxy {
         let port = ports::reserve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).await?;
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
+        let resets = Arc::new(watch::Sender::new(0));
         let (target, states) = (target.to_owned(), Arc::clone(&wire));
+        let wishes = Arc::clone(&resets);
         let accepting = tokio::spawn(async move {
             // Ends with the proxy: the connections are tasks of this set.
             let mut connections = tokio::task::JoinSet::new();
             loop {
                 tokio::select! {
                     accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                        connections.spawn(pass(client, target.clone(), states.subscribe()));
+                        let (wire, resets) = (states.subscribe(), wishes.subscribe());
+                        connections.spawn(pass(client, target.clone(), wire, resets));
                     },
                     Some(_) = connections.join_next() => {}
                 }
@@ -54,6 +79,7 @@ impl Proxy {
         Ok(Self {
             port,
             wire,
+            resets,
             accepting,
         })
     }
@@ -74,6 +100,22 @@ impl Proxy {
         self.wire.send_replace(Wire::Silent);
     }
 
+    /// Holds every chunk for `delay`, each way.
+    pub fn delay(&self, delay: Duration) {
+        self.wire.send_replace(Wire::Slow { delay, rate: 0 });
+    }
+
+    /// Lets no more than `rate` bytes a second of each connection pass, each way.
+    pub fn throttle(&self, rate: u32) {
+        let delay = Duration::ZERO;
+        self.wire.send_replace(Wire::Slow { delay, rate });
+    }
+
+    /// Resets all connections (RST, not an orderly end); new ones are taken.
+    pub fn reset(&self) {
+        self.resets.send_modify(|count| *count += 1);
+    }
+
     /// Lets everything pass again.
     pub fn mend(&self) {
         self.wire.send_replace(Wire::Whole);
@@ -86,13 +128,33 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(mut client: TcpStream, target: String, mut wire: watch::Receiver<Wire>) {
+async fn pass(
+    mut client: TcpStream,
+    target: String,
+    mut wire: watch::Receiver<Wire>,
+    mut resets: watch::Receiver<u64>,
+) {
     if *wire.borrow() == Wire::Cut {
         return;
     }
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
+    let has_reset = relay(&mut client, &mut server, &mut wire, &mut resets).await;
+    if has_reset {
+        // What is sent when such a socket closes is a reset.
+        let _ = client.set_zero_linger();
+        let _ = server.set_zero_linger();
+    }
+}
+
+/// Passes bytes on until an end; true where that is a reset.
+async fn relay(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    wire: &mut watch::Receiver<Wire>,
+    resets: &mut watch::Receiver<u64>,
+) -> bool {
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
     let mut up = Relay::default();
@@ -100,16 +162,16 @@ async fn pass(mut client: TcpStream, target: String, mut wire: watch::Receiver<W
     loop {
         let now = *wire.borrow_and_update();
         match now {
-            Wire::Cut => return,
-            Wire::Silent => {
-                if wire.changed().await.is_err() {
-                    return;
-                }
-            }
-            Wire::Whole => tokio::select! {
-                changed = wire.changed() => if changed.is_err() { return },
-                more = up.step(&mut from_client, &mut to_server) => if !more { return },
-                more = down.step(&mut from_server, &mut to_client) => if !more { return },
+            Wire::Cut => return false,
+            Wire::Silent => tokio::select! {
+                changed = wire.changed() => if changed.is_err() { return false },
+                changed = resets.changed() => return changed.is_ok(),
+            },
+            Wire::Whole | Wire::Slow { .. } => tokio::select! {
+                changed = wire.changed() => if changed.is_err() { return false },
+                changed = resets.changed() => return changed.is_ok(),
+                more = up.step(&mut from_client, &mut to_server, now.pace()) => if !more { return false },
+                more = down.step(&mut from_server, &mut to_client, now.pace()) => if !more { return false },
             },
         }
     }
@@ -121,6 +183,8 @@ struct Relay {
     buffer: Box<[u8]>,
     from: usize,
     to: usize,
+    /// Nothing is written before.
+    due: Instant,
 }
 
 impl Default for Relay {
@@ -129,6 +193,7 @@ impl Default for Relay {
             buffer: vec![0; 16 << 10].into_boxed_slice(),
             from: 0,
             to: 0,
+            due: Instant::now(),
         }
     }
 }
@@ -140,6 +205,7 @@ impl Relay {
         &mut self,
         source: &mut (impl tokio::io::AsyncRead + Unpin),
         sink: &mut (impl tokio::io::AsyncWrite + Unpin),
+        pace: Pace,
     ) -> bool {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         if self.from == self.to {
@@ -147,12 +213,23 @@ impl Relay {
                 Ok(0) | Err(_) => return false,
                 Ok(count) => (self.from, self.to) = (0, count),
             }
+            self.due = Instant::now() + pace.delay;
             return true;
         }
-        match sink.write(&self.buffer[self.from..self.to]).await {
+        tokio::time::sleep_until(self.due).await;
+        let most = match pace.rate {
+            0 => self.to - self.from,
+            // Four times a second.
+            rate => (self.to - self.from).min(rate as usize / 4 + 1),
+        };
+        match sink.write(&self.buffer[self.from..self.from + most]).await {
             Ok(0) | Err(_) => false,
             Ok(count) => {
                 self.from += count;
+                if pace.rate > 0 {
+                    let written = u32::try_from(count).unwrap_or(u32::MAX);
+                    self.due = Instant::now() + Duration::from_secs(1) * written / pace.rate;
+                }
                 true
             }
         }

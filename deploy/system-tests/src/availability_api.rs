@@ -46,10 +46,18 @@ impl AvailabilityApi {
         .await
     }
 
+    /// Asks who can take a job: the first page, or a refusal.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn try_search(&self, query: &[(&str, &str)]) -> reqwest::Result<Answer> {
+        let url = format!("{}/v1/availability", self.url);
+        Answer::to(self.client.get(url).query(query)).await
+    }
+
     /// Asks who can take a job: the first page.
     pub async fn search(&self, query: &[(&str, &str)]) -> Value {
-        let url = format!("{}/v1/availability", self.url);
-        let answer = Answer::to(self.client.get(url).query(query)).await;
+        let answer = self.try_search(query).await;
         answer.expect("an answer").expect_status(200).body
     }
 }

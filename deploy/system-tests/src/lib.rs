@@ -10,6 +10,7 @@ pub mod availability_api;
 pub mod deployment;
 pub mod event_stream;
 pub mod eventually;
+pub mod faults;
 pub mod http;
 pub mod outbox;
 pub mod rising;

@@ -160,6 +160,7 @@ async fn publish(
         .into_iter()
         .map(|(since, Committed { id, message })| ((since, id), message))
         .unzip();
+    failpoint::reached("relay.publishing");
     let answers = relay.shared.publisher.publish(&messages).await?;
     relay.shared.broker.works();
     failpoint::reached("relay.published");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared_events::amqp::Message;
 use shared_events::schedule::Job;
+use shared_events::service::failpoint;
 use shared_events::trace::TraceHeaders;
 use shared_events::{Envelope, IntegrationEvent, ScheduleUpdated};
 use sqlx::PgConnection;
@@ -206,9 +207,16 @@ pub async fn update(
         &jobs.removed,
         hold.map(|hold| hold.as_secs_f64()),
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await?;
     let row = done.ok_or(StoreError::Stale)?;
+    if failpoint::mutant("outbox-after-commit") {
+        // The change is committed, and only memory knows of its event.
+        sqlx::query("DELETE FROM outbox WHERE id = $1")
+            .bind(row.id)
+            .execute(connection)
+            .await?;
+    }
     Ok(event.committed(row.id))
 }
 

@@ -27,7 +27,11 @@ pub async fn declare_topology(channel: &Channel) -> lapin::Result<()> {
     queue(
         channel,
         t::DEAD_LETTER_QUEUE,
-        &[("x-queue-type", text("quorum"))],
+        &[
+            ("x-queue-type", text("quorum")),
+            // Looking at a letter gives it back, and nothing may drop it for having been looked at.
+            ("x-delivery-limit", AMQPValue::LongInt(i32::MAX)),
+        ],
     )
     .await?;
 

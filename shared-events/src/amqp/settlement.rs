@@ -12,6 +12,7 @@ use rand::RngExt;
 use super::connection::Backoff;
 use super::consumer::{Delivery, Handler, Outcome, SessionError};
 use super::publisher::{Message, PublishError, Publisher};
+use crate::failpoint;
 use crate::topology::{
     ATTEMPTS_HEADER, DEAD_LETTER_QUEUE, DELIVERY_COUNT_HEADER, REASON_HEADER, RETRY_QUEUES,
     ROUTING_KEY_HEADER, SUSPECT_QUEUE,
@@ -107,6 +108,10 @@ pub(super) async fn handle_and_settle<H: Handler>(
 ) -> Result<(), SessionError> {
     let (deliveries, received): (Vec<Delivery>, Vec<Received>) =
         batch.into_iter().map(accept).unzip();
+    let too_early = failpoint::mutant("ack-before-publish");
+    if too_early {
+        acknowledge(publisher, &received).await?;
+    }
     let mut set_aside = Vec::new();
     let mut fit = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
@@ -127,6 +132,13 @@ pub(super) async fn handle_and_settle<H: Handler>(
         }
     }
     publish(publisher, &set_aside).await?;
+    if too_early {
+        return Ok(());
+    }
+    acknowledge(publisher, &received).await
+}
+
+async fn acknowledge(publisher: &Publisher, received: &[Received]) -> Result<(), SessionError> {
     let limit = publisher.timeout();
     let acks = async {
         for message in received {

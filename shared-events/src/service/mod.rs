@@ -3,7 +3,6 @@
 
 mod clock;
 mod command_line;
-pub mod failpoint;
 pub mod health;
 mod healthcheck;
 pub mod http;
@@ -15,6 +14,7 @@ mod settings;
 mod shutdown;
 mod telemetry;
 
+pub use crate::failpoint;
 pub use clock::Clock;
 pub use command_line::refuse_command_line;
 pub use health::Health;

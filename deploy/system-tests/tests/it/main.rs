@@ -11,6 +11,8 @@ mod every_write;
 mod exact_payloads;
 mod foreign_clients;
 mod kills;
+mod model;
 mod notifier_restarts;
 mod order_free;
+mod soak;
 mod week;

@@ -11,3 +11,16 @@ pub fn reached(point: &str) {
     #[cfg(not(any(debug_assertions, feature = "failpoints")))]
     let _ = point;
 }
+
+/// Whether `ROSTERWIRE_MUTANT` names this mistake, which the fault suite makes on purpose to show that
+/// its checker finds it. Only where [`reached`] can end the process too.
+#[must_use]
+pub fn mutant(mistake: &str) -> bool {
+    #[cfg(any(debug_assertions, feature = "failpoints"))]
+    return std::env::var("ROSTERWIRE_MUTANT").is_ok_and(|named| named == mistake);
+    #[cfg(not(any(debug_assertions, feature = "failpoints")))]
+    {
+        let _ = mistake;
+        false
+    }
+}
