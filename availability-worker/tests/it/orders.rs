@@ -30,13 +30,13 @@ enum Step {
 
 const CONTRACTORS: usize = 3;
 
-/// The territories of each contractor's versions, and what happens.
-fn story() -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<Step>)> {
+/// The territories of each contractor's versions, and what happens; with or without losses.
+fn story(losses: u32) -> impl Strategy<Value = (Vec<Vec<usize>>, Vec<Step>)> {
     let step = prop_oneof![
         8 => prop::collection::vec((0..CONTRACTORS, 0_usize..8), 1..6).prop_map(Step::Deliver),
-        2 => (0..CONTRACTORS).prop_map(Step::Load),
-        1 => (0_usize..3, 0_usize..3).prop_map(|(kind, which)| Step::Lose(kind, which)),
-        1 => Just(Step::Flush),
+        2 * losses => (0..CONTRACTORS).prop_map(Step::Load),
+        losses => (0_usize..3, 0_usize..3).prop_map(|(kind, which)| Step::Lose(kind, which)),
+        losses => Just(Step::Flush),
     ];
     (
         prop::collection::vec(prop::collection::vec(0_usize..3, 1..8), CONTRACTORS),
@@ -114,57 +114,93 @@ async fn live(parts: &Parts) -> Vec<(u128, String, i64)> {
     live
 }
 
-#[test]
-fn whatever_order_and_whatever_loss_nobody_is_in_two_territories_and_the_truth_wins() {
+/// Plays many stories with three workers, and checks each by `check`.
+fn play_all(losses: u32, check: &impl AsyncFn(&World, &[Parts], &Story) -> Result<(), String>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
     let world = runtime.block_on(World::without_worker(&[]));
+    let workers: Vec<_> = runtime.block_on(async { (0..3).map(|_| world.parts()).collect() });
     let mut runner = TestRunner::new(Config {
-        cases: 150,
+        cases: 100,
         failure_persistence: None,
         ..Config::default()
     });
-    let guard = runtime.enter();
-    let workers: Vec<_> = (0..3).map(|_| world.parts()).collect();
-    drop(guard);
-    let told = runner.run(&story(), |(versions, steps)| {
-        let newest: Vec<_> = versions
-            .iter()
-            .enumerate()
-            .map(|(contractor, territories)| {
-                schedule(contractor, territories.len() - 1, territories)
+    let told = runner.run(&story(losses), |story| {
+        let (versions, steps) = &story;
+        let know = |index: fn(usize) -> usize| {
+            for (contractor, territories) in versions.iter().enumerate() {
+                let known = schedule(contractor, index(territories.len()), territories);
+                world.truth.knows(&known);
+            }
+        };
+        runtime
+            .block_on(async {
+                // Everybody is known from the first version on. Then all have happened, in truth.
+                know(|_| 0);
+                let first = (0..CONTRACTORS).map(|contractor| (contractor, 0));
+                let first = Step::Deliver(first.collect());
+                play(&world, &workers, versions, &[Step::Flush, first]).await;
+                know(|length| length - 1);
+                play(&world, &workers, versions, steps).await;
+                check(&world, &workers, &story).await
             })
-            .collect();
-        for schedule in &newest {
-            world.truth.knows(schedule);
-        }
-        let wanted: Vec<_> = newest
-            .iter()
-            .map(|s| (s.contractor_id.as_u128(), s.territory.clone(), s.version))
-            .collect();
-        let (before, differences) = runtime.block_on(async {
-            play(&world, &workers, &versions, &[Step::Flush]).await;
-            play(&world, &workers, &versions, &steps).await;
-            // The last event of each comes last, whatever was lost before; or everything is rebuilt.
-            let last = (0..CONTRACTORS).map(|c| (c, versions[c].len() - 1));
-            play(
-                &world,
-                &workers,
-                &versions,
-                &[Step::Deliver(last.collect())],
-            )
-            .await;
-            let before = live(&workers[0]).await;
-            workers[0].fill().await;
-            (before, world.verify(0).await.differences)
-        });
-        // Schedules that were lost beside windows come with the next write of that contractor.
-        prop_assert_eq!(&before, &wanted);
-        prop_assert_eq!(differences, BTreeMap::new());
-        Ok(())
+            .map_err(TestCaseError::fail)
     });
+    // They end their connections within the runtime.
     drop((workers, world));
     told.unwrap();
+}
+
+/// What [`story`] tells.
+type Story = (Vec<Vec<usize>>, Vec<Step>);
+
+fn equal<T: PartialEq + std::fmt::Debug>(found: &T, wanted: &T) -> Result<(), String> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(format!("{found:?} is there, not {wanted:?}"))
+}
+
+#[test]
+fn without_losses_the_highest_version_that_was_delivered_stays() {
+    play_all(0, &async |_, workers, (versions, steps)| {
+        let mut highest = [0; CONTRACTORS];
+        for step in steps {
+            if let Step::Deliver(events) = step {
+                for &(contractor, index) in events {
+                    let index = index % versions[contractor].len();
+                    highest[contractor] = index.max(highest[contractor]);
+                }
+            }
+        }
+        let wanted: Vec<_> = (0..CONTRACTORS)
+            .map(|contractor| place(contractor, highest[contractor], &versions[contractor]))
+            .collect();
+        equal(&live(&workers[0]).await, &wanted)
+    });
+}
+
+#[test]
+fn whatever_order_and_whatever_loss_nobody_is_in_two_territories_and_the_truth_wins() {
+    play_all(1, &async |world, workers, (versions, _)| {
+        // The last event of each comes last, whatever was lost before.
+        let last = (0..CONTRACTORS).map(|c| (c, versions[c].len() - 1));
+        play(world, workers, versions, &[Step::Deliver(last.collect())]).await;
+        let wanted: Vec<_> = (0..CONTRACTORS)
+            .map(|c| place(c, versions[c].len() - 1, &versions[c]))
+            .collect();
+        equal(&live(&workers[0]).await, &wanted)?;
+        // Schedules that were lost from beside the windows come with a rebuild.
+        workers[0].fill().await;
+        equal(&world.verify(0).await.differences, &BTreeMap::new())
+    });
+}
+
+/// Where a contractor belongs by a version.
+fn place(contractor: usize, index: usize, territories: &[usize]) -> (u128, String, i64) {
+    let schedule = schedule(contractor, index, territories);
+    let id = schedule.contractor_id.as_u128();
+    (id, schedule.territory.clone(), schedule.version)
 }
