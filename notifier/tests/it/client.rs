@@ -23,7 +23,12 @@ impl Client {
 
     /// Connects with an id and takes `ready`.
     pub(crate) async fn resume(notifier: &Running, query: &str, id: Option<&str>) -> Self {
-        let mut client = Self::open(notifier, query, id).await;
+        Self::resume_at(&notifier.url(""), query, id).await
+    }
+
+    /// The same of a notifier at this URL.
+    pub(crate) async fn resume_at(url: &str, query: &str, id: Option<&str>) -> Self {
+        let mut client = Self::open_at(url, query, id).await;
         let ready = client.next().await;
         assert_eq!(ready.event, "ready");
         assert_eq!(
@@ -36,7 +41,11 @@ impl Client {
 
     /// Connects and takes nothing.
     pub(crate) async fn open(notifier: &Running, query: &str, id: Option<&str>) -> Self {
-        let mut request = reqwest::Client::new().get(notifier.url(&format!("/v1/events?{query}")));
+        Self::open_at(&notifier.url(""), query, id).await
+    }
+
+    async fn open_at(url: &str, query: &str, id: Option<&str>) -> Self {
+        let mut request = reqwest::Client::new().get(format!("{url}/v1/events?{query}"));
         if let Some(id) = id {
             request = request.header("Last-Event-ID", id);
         }

@@ -1,6 +1,7 @@
 //! The broker and the stream go away, and come back.
 
-use stack::{PrivateServers, Proxy, TestBed};
+use stack::service::ServiceSettings;
+use stack::{PrivateServers, Proxy, Service, ServiceKind, TestBed};
 
 use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, schedule};
@@ -133,4 +134,42 @@ async fn a_half_open_connection_is_noticed_and_costs_no_event() {
     wire.mend();
     assert_eq!(client.change().await.version, 1);
     assert_eq!(notifier.metric("notifier_resets_total").await, 0);
+}
+
+#[tokio::test]
+async fn a_notifier_that_stands_still_until_the_broker_gives_it_up_loses_no_event() {
+    let bed = TestBed::new().await;
+    let publishing = Publishing::new(bed.amqp_url());
+    let settings = ServiceSettings::new(ServiceKind::Notifier, bed.folder(), &bed.backends());
+    let settings = settings
+        .expect("a free port")
+        .env("AMQP_HEARTBEAT_SECONDS", "1");
+    let service = Service::spawn(ServiceKind::Notifier, settings).await;
+    let service = service.expect("a notifier in a process of its own");
+    let mut client = Client::resume_at(service.url(), "", None).await;
+    publishing.publish(&[schedule(1, 1, "leeds")]).await;
+    assert_eq!(client.change().await.version, 1);
+
+    let connections = async || {
+        let all = bed.rabbitmq_management().connections().await;
+        all.expect("the connections").len()
+    };
+    // The feed's, and the publisher's.
+    wait_until("the broker to tell of both connections", async || {
+        connections().await == 2
+    })
+    .await;
+    service.pause();
+    wait_until("the broker to give the notifier up", async || {
+        connections().await < 2
+    })
+    .await;
+    let messages: Vec<_> = (2..=500)
+        .map(|version| schedule(1, version, "leeds"))
+        .collect();
+    publishing.publish_when_possible(&messages).await;
+    service.resume();
+    let seen = versions(&client.changes(499).await);
+    assert_eq!(seen, (2..=500).collect::<Vec<_>>());
+    service.stop().await.expect("it ends in order");
 }

@@ -8,6 +8,7 @@ mod http;
 mod live;
 mod publishing;
 mod resume;
+mod rolling_restart;
 mod running;
 mod shutdown;
 mod slow_clients;
