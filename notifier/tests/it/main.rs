@@ -1,12 +1,14 @@
 //! The notifier against a real broker. Run under `stack exec`.
 
 mod admission;
+mod balancer;
 mod client;
 mod event_stream_reader;
 mod faults;
 mod http;
 mod live;
 mod publishing;
+mod real_clients;
 mod resume;
 mod rolling_restart;
 mod running;

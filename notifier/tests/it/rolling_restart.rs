@@ -1,7 +1,6 @@
 //! Two notifiers behind a balancer are replaced, one after the other, under a thousand clients.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,10 +8,10 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use parking_lot::Mutex;
 use stack::TestBed;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::balancer::Balancer;
 use crate::client::Change;
 use crate::event_stream_reader::EventStreamReader;
 use crate::publishing::{Publishing, schedule};
@@ -20,47 +19,6 @@ use crate::running::{DEADLINE, Running, wait_until};
 
 const CLIENTS: usize = 1000;
 const DRAIN: Duration = Duration::from_secs(4);
-
-/// Passes each connection on to one of the notifiers that take it, in turn.
-struct Balancer {
-    addr: SocketAddr,
-    notifiers: Arc<Mutex<Vec<SocketAddr>>>,
-}
-
-impl Balancer {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let addr = listener.local_addr().expect("an address");
-        let notifiers = Arc::<Mutex<Vec<SocketAddr>>>::default();
-        let known = Arc::clone(&notifiers);
-        tokio::spawn(async move {
-            let mut turn = 0_usize;
-            while let Ok((mut client, _)) = listener.accept().await {
-                turn += 1;
-                let mut those = known.lock().clone();
-                if !those.is_empty() {
-                    let first = turn % those.len();
-                    those.rotate_left(first);
-                }
-                tokio::spawn(async move {
-                    for addr in those {
-                        if let Ok(mut notifier) = TcpStream::connect(addr).await {
-                            let _ = tokio::io::copy_bidirectional(&mut client, &mut notifier).await;
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { addr, notifiers }
-    }
-
-    fn put(&self, gone: Option<SocketAddr>, come: SocketAddr) {
-        let mut notifiers = self.notifiers.lock();
-        notifiers.retain(|addr| Some(*addr) != gone);
-        notifiers.push(come);
-    }
-}
 
 /// How many clients have seen what, and when their streams ended.
 struct Seen {
@@ -170,7 +128,7 @@ async fn a_rolling_restart_behind_a_balancer_loses_nothing_for_a_thousand_client
         ends: Mutex::default(),
     });
     let http = reqwest::Client::new();
-    let url = format!("http://{}/v1/events", balancer.addr);
+    let url = format!("{}/v1/events", balancer.url());
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         clients.spawn(follow(http.clone(), url.clone(), Arc::clone(&seen)));

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -73,14 +73,31 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     .detail(format!("{} does not take {method}", uri.path()))
 }
 
+/// So many connections may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+///
+/// A client that finds no room tries again a second later, and then three: when thousands come back
+/// at once after a restart, the 128 that are usual would cost most of them that.
+const BACKLOG: u32 = 4096;
+
 /// Opens the listener and says in the log where it is.
+#[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
 pub async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
     use anyhow::Context;
-    let listener = TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("BIND_ADDR: cannot listen on {addr}"))?;
+    let listener = listen(addr).with_context(|| format!("BIND_ADDR: cannot listen on {addr}"))?;
     tracing::info!(addr = %listener.local_addr()?, "listening");
     Ok(listener)
+}
+
+fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // As `TcpListener::bind` does: what is left of ended connections must not hold the port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until the soft signal, then lets the connections end

@@ -1,0 +1,137 @@
+//! The `fanout` benchmark: the notifier against the floor and its peers.
+
+mod clock;
+mod floor;
+mod load;
+mod plain_axum;
+mod subject;
+mod work;
+
+use std::path::PathBuf;
+
+use benches::machine;
+use benches::spread::Spread;
+use clap::{Parser, Subcommand};
+use stack::PrivateServers;
+use stack::servers::rabbitmq::Statistics;
+
+use subject::{Ground, Kind};
+use work::{Figures, Work};
+
+/// Measures what it costs to send the same messages to thousands of clients of an event stream
+///
+/// Server, peers and load are processes of their own on the same processors. Messages are 600 bytes.
+#[derive(Debug, Parser)]
+#[command(name = "fanout", args_conflicts_with_subcommands = true)]
+struct Settings {
+    #[command(subcommand)]
+    part: Option<Part>,
+
+    /// What is measured
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["floor", "axum", "notifier"])]
+    subjects: Vec<Kind>,
+
+    /// The works
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["burst"])]
+    works: Vec<Work>,
+
+    /// Numbers of clients
+    #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000])]
+    clients: Vec<usize>,
+
+    /// How often everything is measured, in turn
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+
+    /// Processors that everything is kept to
+    #[arg(long, default_value_t = 2)]
+    cores: usize,
+
+    /// The nginx of the peer Nchan
+    #[arg(long, default_value = "/usr/sbin/nginx")]
+    nginx: PathBuf,
+
+    /// Its module
+    #[arg(long, default_value = "/usr/lib/nginx/modules/ngx_nchan_module.so")]
+    nchan_module: PathBuf,
+}
+
+/// What runs as a process of its own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// The floor
+    Floor {
+        /// Where it listens
+        port: u16,
+    },
+    /// Plain axum
+    Axum {
+        /// Where it listens
+        port: u16,
+    },
+    /// The clients
+    Load(load::Load),
+}
+
+fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    match &settings.part {
+        Some(Part::Floor { port }) => floor::run(*port),
+        Some(Part::Axum { port }) => plain_axum::run(*port),
+        Some(Part::Load(load)) => load::run(load),
+        None => measure(&settings),
+    }
+}
+
+fn measure(settings: &Settings) -> anyhow::Result<()> {
+    let machine = machine::Machine::read(settings.cores);
+    machine::keep_to(settings.cores)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
+    let ground = Ground {
+        runtime,
+        servers,
+        nginx: settings.nginx.clone(),
+        nchan_module: settings.nchan_module.clone(),
+    };
+    let mut rows = Vec::new();
+    for run in 1..=settings.runs {
+        for work in &settings.works {
+            for clients in &settings.clients {
+                for kind in &settings.subjects {
+                    if !work.suits(*kind) {
+                        continue;
+                    }
+                    let figures = work::measure(*work, *kind, *clients, &ground)?;
+                    eprintln!("run {run}: {work:?} {clients} {}: {figures}", kind.name());
+                    rows.push(((*work, *clients, *kind), figures));
+                }
+            }
+        }
+    }
+    println!(
+        "{}, {} processors, Linux {}, load before {:.2}\n",
+        machine.processor, machine.cores, machine.kernel, machine.load_before
+    );
+    println!("{}", Figures::HEAD);
+    for work in &settings.works {
+        for clients in &settings.clients {
+            for kind in &settings.subjects {
+                let of = |figure: fn(&Figures) -> f64| {
+                    let these = rows.iter().filter(|row| row.0 == (*work, *clients, *kind));
+                    Spread::of(these.map(|row| figure(&row.1)))
+                };
+                if work.suits(*kind) {
+                    println!("{}", Figures::row(*work, *clients, kind.name(), of));
+                }
+            }
+        }
+    }
+    let Ground {
+        runtime, servers, ..
+    } = ground;
+    runtime.block_on(servers.discard())
+}

@@ -1,0 +1,313 @@
+//! What is measured: the notifier, its peers and the floor, each a process that takes messages in its
+//! own way.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use chrono::DateTime;
+use clap::{Parser, ValueEnum};
+use shared_events::amqp::{AmqpSettings, Message, Publisher, TraceHeaders};
+use shared_events::topology;
+use stack::{PrivateServers, Service, ServiceKind, ServiceSettings};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::clock::now_ns;
+use crate::load::SENT;
+
+/// Messages are of this length, as a client gets them.
+const FRAME_BYTES: usize = 600;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// One thread, epoll, the same bytes written to each socket
+    Floor,
+    /// axum's `Sse` over `tokio::sync::broadcast`
+    Axum,
+    /// nginx with nchan, two workers
+    Nchan,
+    /// Rosterwire's
+    Notifier,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Axum => "plain axum",
+            Self::Nchan => "Nchan",
+            Self::Notifier => "notifier",
+        }
+    }
+}
+
+/// A process of ours that ends with this.
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+enum Door {
+    Lines(ChildStdin),
+    Posts(TcpStream),
+    Stream(Box<Publisher>),
+}
+
+/// A server that is being measured.
+pub(crate) struct Subject {
+    pub(crate) pid: u32,
+    /// `host:port`.
+    pub(crate) address: String,
+    /// What clients ask for; `{}` is the territory's number.
+    pub(crate) path: &'static str,
+    /// What an answer holds once the client follows.
+    pub(crate) connected_at: &'static str,
+    door: Door,
+    service: Option<Service>,
+    _process: Option<Owned>,
+}
+
+/// What subjects are started with.
+pub(crate) struct Ground {
+    pub(crate) runtime: Runtime,
+    pub(crate) servers: PrivateServers,
+    pub(crate) nginx: PathBuf,
+    pub(crate) nchan_module: PathBuf,
+}
+
+#[derive(Parser)]
+struct Amqp {
+    #[command(flatten)]
+    settings: AmqpSettings,
+}
+
+impl Subject {
+    /// Starts one and waits until it is there.
+    pub(crate) fn start(kind: Kind, ground: &Ground, by_territory: bool) -> Result<Self> {
+        match kind {
+            Kind::Floor | Kind::Axum => Self::of_lines(kind),
+            Kind::Nchan => Self::nchan(ground),
+            Kind::Notifier => Self::notifier(ground, by_territory),
+        }
+    }
+
+    fn of_lines(kind: Kind) -> Result<Self> {
+        let port = stack::ports::reserve()?;
+        let word = if kind == Kind::Floor { "floor" } else { "axum" };
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([word, &port.number().to_string()])
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let lines = child.stdin.take().context("its standard input")?;
+        let address = format!("127.0.0.1:{}", port.number());
+        let pid = child.id();
+        let process = Owned(child);
+        wait_for(&address)?;
+        Ok(Self {
+            pid,
+            address,
+            path: "/",
+            connected_at: "\r\n\r\n",
+            door: Door::Lines(lines),
+            service: None,
+            _process: Some(process),
+        })
+    }
+
+    fn nchan(ground: &Ground) -> Result<Self> {
+        let port = stack::ports::reserve()?;
+        let folder = ground.servers.folder().join("nginx");
+        fs::create_dir_all(&folder)?;
+        let text = nginx_configuration(&folder, &ground.nchan_module, port.number());
+        let file = folder.join("nginx.conf");
+        fs::write(&file, text)?;
+        let child = Command::new(&ground.nginx)
+            .arg("-p")
+            .arg(&folder)
+            .arg("-c")
+            .arg(&file)
+            .stderr(Stdio::null())
+            .spawn()
+            .context("nginx")?;
+        let pid = child.id();
+        let process = Owned(child);
+        let address = format!("127.0.0.1:{}", port.number());
+        wait_for(&address)?;
+        let posts = TcpStream::connect(&address)?;
+        posts.set_nodelay(true)?;
+        Ok(Self {
+            pid,
+            address,
+            path: "/follow",
+            connected_at: "\r\n\r\n",
+            door: Door::Posts(posts),
+            service: None,
+            _process: Some(process),
+        })
+    }
+
+    fn notifier(ground: &Ground, by_territory: bool) -> Result<Self> {
+        let backends = ground.servers.backends();
+        let folder = ground.servers.folder();
+        let settings = ServiceSettings::new(ServiceKind::Notifier, folder, &backends)?
+            .env("RUST_LOG", "warn")
+            .env("NEW_STREAMS_PER_SECOND", "100000");
+        let service = ground
+            .runtime
+            .block_on(Service::spawn(ServiceKind::Notifier, settings))?;
+        let amqp = Amqp::try_parse_from(["fanout", "--amqp-url", &backends.amqp_url])?;
+        let url = service.url();
+        Ok(Self {
+            pid: service.pid(),
+            address: url.strip_prefix("http://").unwrap_or(url).to_owned(),
+            path: if by_territory {
+                "/v1/events?territory=t{}"
+            } else {
+                "/v1/events"
+            },
+            connected_at: "event: ready",
+            door: Door::Stream(Box::new(Publisher::new(amqp.settings, "fanout"))),
+            service: Some(service),
+            _process: None,
+        })
+    }
+
+    /// Ends the notifier and starts it again at the same address.
+    pub(crate) fn restart(&mut self, ground: &Ground) -> Result<()> {
+        if let Some(service) = &self.service {
+            ground.runtime.block_on(service.restart())?;
+            self.pid = service.pid();
+        }
+        Ok(())
+    }
+
+    /// The id of a client that has all there is.
+    pub(crate) fn last_event_id(&self) -> Result<String> {
+        if self.service.is_none() {
+            return Ok("0".to_owned());
+        }
+        let mut socket = TcpStream::connect(&self.address)?;
+        socket.write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = Vec::new();
+        let mut room = [0; 4096];
+        loop {
+            let count = socket.read(&mut room)?;
+            ensure!(count > 0, "the stream has ended");
+            answer.extend_from_slice(room.get(..count).unwrap_or_default());
+            let text = String::from_utf8_lossy(&answer);
+            if let Some((_, after)) = text.split_once("\nid: ")
+                && let Some((id, _)) = after.split_once('\n')
+            {
+                return Ok(id.to_owned());
+            }
+        }
+    }
+
+    /// Sends so many messages, one after the other, to the territory of each one's number.
+    pub(crate) fn publish(
+        &mut self,
+        ground: &Ground,
+        count: usize,
+        territory: impl Fn(usize) -> usize,
+    ) -> Result<()> {
+        match &mut self.door {
+            Door::Lines(lines) => {
+                let text: String = (0..count).map(|_| line() + "\n").collect();
+                lines.write_all(text.as_bytes())?;
+                lines.flush()?;
+            }
+            Door::Posts(socket) => {
+                let mut answer = [0; 4096];
+                for _ in 0..count {
+                    let body = line();
+                    let length = body.len();
+                    let post = format!(
+                        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
+                    );
+                    socket.write_all(post.as_bytes())?;
+                    ensure!(socket.read(&mut answer)? > 0, "nginx has closed");
+                    ensure!(answer.starts_with(b"HTTP/1.1 20"), "nginx refuses");
+                }
+            }
+            Door::Stream(publisher) => {
+                let messages: Vec<Message> = (0..count).map(|n| event(territory(n))).collect();
+                let answers = ground.runtime.block_on(publisher.publish(&messages))?;
+                for answer in answers {
+                    answer.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wait_for(address: &str) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(address).is_err() {
+        ensure!(Instant::now() < deadline, "nobody listens at {address}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// A message for those who pass on lines: `data: `, this, and a blank line.
+fn line() -> String {
+    let begin = format!("{{{SENT}{},\"pad\":\"", now_ns());
+    let pad = FRAME_BYTES - "data: \n\n".len() - begin.len() - "\"}".len();
+    format!("{begin}{}\"}}", "x".repeat(pad))
+}
+
+/// A message for the notifier, whose frame has the same length.
+fn event(territory: usize) -> Message {
+    /// What the frame has beside the pad: its id, its name and the other fields.
+    const BESIDE: usize = 352;
+    let pad = "x".repeat(FRAME_BYTES - BESIDE);
+    let id = Uuid::new_v4();
+    let sent = now_ns();
+    let body = format!(
+        "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"/bench\",\
+         \"type\":\"rosterwire.schedule.updated.v1\",\"time\":\"2026-11-24T08:00:00.123Z\",\
+         \"data\":{{\"contractorId\":\"{id}\",\"updatedFields\":[\"name\"],\
+         \"previousValues\":{{\"name\":\"{pad}\"}},\"timestamp\":\"2026-11-24T08:00:00.123Z\",\
+         \"currentValues\":{{\"name\":\"y\"}},\"version\":1,\"actor\":\"bench\",{SENT}{sent},\
+         \"schedule\":{{\"territory\":\"t{territory}\"}}}}}}"
+    );
+    Message::event(
+        topology::schedule_updated_routing_key(&format!("t{territory}")),
+        id.to_string(),
+        "rosterwire.schedule.updated.v1".to_owned(),
+        DateTime::UNIX_EPOCH,
+        body.into_bytes(),
+        TraceHeaders::default(),
+    )
+}
+
+fn nginx_configuration(folder: &Path, module: &Path, port: u16) -> String {
+    let folder = folder.display();
+    let module = module.display();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {folder}/{name};\n"))
+        .concat();
+    format!(
+        "load_module {module};\nuser root;\ndaemon off;\nworker_processes 2;\n\
+         worker_rlimit_nofile 20000;\npid {folder}/pid;\nerror_log {folder}/error.log;\n\
+         events {{ worker_connections 15000; }}\n\
+         http {{\naccess_log off;\n{temporary}nchan_shared_memory_size 512M;\n\
+         keepalive_requests 1000000;\n\
+         server {{\nlisten 127.0.0.1:{port} backlog=4096;\n\
+         location = /publish {{ nchan_publisher; nchan_channel_id all; \
+         nchan_message_buffer_length 2000; nchan_message_timeout 5m; }}\n\
+         location = /follow {{ nchan_subscriber eventsource; nchan_channel_id all; \
+         nchan_subscriber_first_message newest; }}\n}}\n}}\n"
+    )
+}
