@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use chrono::TimeDelta;
 use shared_events::amqp::{Consumer, Publisher};
-use shared_events::service::{Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, http};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -17,7 +17,7 @@ use crate::horizon::HorizonRoll;
 use crate::http::{ReadSide, routes};
 use crate::loads::Loads;
 use crate::readings::Readings;
-use crate::rebuild::Rebuild;
+use crate::rebuild::{Filling, Rebuild};
 use crate::recalculation::Recalculation;
 use crate::reconciliation::Reconciliation;
 use crate::source::ScheduleSource;
@@ -39,7 +39,13 @@ impl Application {
     /// Builds everything; connections are made when they are first used. Needs a tokio runtime.
     pub fn build(config: Config, clock: Clock, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let cache = Cache::new(&config.cache)?;
-        let source = Arc::new(ScheduleSource::new(&config.source)?);
+        let auth = &config.service.auth;
+        let access = Access::new(auth, clock.clone())?;
+        let source = Arc::new(ScheduleSource::new(
+            &config.source,
+            &auth.signing,
+            clock.clone(),
+        )?);
         let watchers = Arc::new(Watchers::default());
         let recalculation = Arc::new(Recalculation::new(
             cache.clone(),
@@ -90,32 +96,7 @@ impl Application {
             every: Duration::from_secs(config.reconcile_seconds),
         };
 
-        let health = Health::new(shutdown.soft().clone())
-            .detail("cache", move || filling.to_string())
-            .check("redis", {
-                let cache = cache.clone();
-                move || {
-                    let cache = cache.clone();
-                    async move { cache.check().await }
-                }
-            })
-            .check("rabbitmq", {
-                let consumer = Arc::clone(&consumer);
-                move || {
-                    let (consumer, publisher) = (Arc::clone(&consumer), Arc::clone(&publisher));
-                    async move {
-                        publisher
-                            .connect()
-                            .await
-                            .map_err(|error| error.to_string())?;
-                        if consumer.is_consuming() {
-                            Ok(())
-                        } else {
-                            Err("not consuming".to_owned())
-                        }
-                    }
-                }
-            });
+        let health = health(shutdown, filling, &cache, &consumer, publisher);
         let wait = Duration::from_millis(config.min_version_wait_ms);
         let searches = usize::try_from(config.max_searches).unwrap_or(Semaphore::MAX_PERMITS);
         let (own, openapi) = routes(Arc::new(ReadSide {
@@ -125,7 +106,7 @@ impl Application {
             cursor_age: TimeDelta::minutes(config.search_cursor_minutes.into()),
             clock,
         }));
-        let router = http::application(own, openapi, health, &config.service);
+        let router = http::application(own, openapi, health, access, &config.service);
         Ok(Self {
             config,
             consumer,
@@ -154,4 +135,40 @@ impl Application {
         });
         http::serve(listener, self.router, &self.config.service, shutdown).await;
     }
+}
+
+/// What readiness depends on.
+fn health(
+    shutdown: &Shutdown,
+    filling: Arc<Filling>,
+    cache: &Cache,
+    consumer: &Arc<Consumer>,
+    publisher: Arc<Publisher>,
+) -> Health {
+    Health::new(shutdown.soft().clone())
+        .detail("cache", move || filling.to_string())
+        .check("redis", {
+            let cache = cache.clone();
+            move || {
+                let cache = cache.clone();
+                async move { cache.check().await }
+            }
+        })
+        .check("rabbitmq", {
+            let consumer = Arc::clone(consumer);
+            move || {
+                let (consumer, publisher) = (Arc::clone(&consumer), Arc::clone(&publisher));
+                async move {
+                    publisher
+                        .connect()
+                        .await
+                        .map_err(|error| error.to_string())?;
+                    if consumer.is_consuming() {
+                        Ok(())
+                    } else {
+                        Err("not consuming".to_owned())
+                    }
+                }
+            }
+        })
 }

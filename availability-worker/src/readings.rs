@@ -29,6 +29,8 @@ pub enum ReadError {
         asked: i64,
         /// The version that is there.
         held: i64,
+        /// The contractor's territory at that version.
+        territory: String,
         /// How long was waited.
         waited: Duration,
     },
@@ -176,6 +178,7 @@ impl Readings {
                 return Err(ReadError::NotYet {
                     asked,
                     held,
+                    territory: view.territory,
                     waited,
                 });
             }

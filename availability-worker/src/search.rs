@@ -17,6 +17,8 @@ pub struct Search {
     pub query: Query,
     /// The territory; all without one.
     pub territory: Option<String>,
+    /// Where no territory is named, only these.
+    pub only: Option<Vec<String>>,
     /// Skills, all of which are needed.
     pub skills: Vec<String>,
     /// How many are wanted.
@@ -89,10 +91,13 @@ impl Search {
     /// Reads the territory in one round trip and scans it. What the horizon cannot answer is
     /// calculated as of `now` from the schedules kept beside it, which takes more.
     pub async fn run(&self, cache: &Cache, now: DateTime<Utc>) -> Result<Page, SearchError> {
-        let (begun, territories) = match &self.territory {
+        let (begun, mut territories) = match &self.territory {
             Some(territory) => (None, vec![territory.clone()]),
             None => cache.marked_territories().await?,
         };
+        if let Some(only) = &self.only {
+            territories.retain(|territory| only.contains(territory));
+        }
         let scan = cache.scan(&territories).await?;
         if scan.mark.is_none() || (self.territory.is_none() && scan.mark != begun) {
             return Err(SearchError::Incomplete);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use shared_events::Schedule;
+use shared_events::service::Clock;
+use shared_events::service::auth::{MintError, OwnToken, Role, Secret, SigningSettings};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -14,6 +16,11 @@ pub struct SourceSettings {
     /// schedule-service, which is asked for schedules that the cache does not have
     #[arg(long, env = "SCHEDULE_SERVICE_URL", default_value = "http://127.0.0.1:8080", value_parser = parse_url)]
     pub schedule_service_url: reqwest::Url,
+
+    /// The token to send it, of the role `service` for all territories. Not needed with
+    /// `AUTH_MODE=hs256`, where the worker makes its own
+    #[arg(long, env = "SCHEDULE_SERVICE_TOKEN", hide_env_values = true, value_parser = parse_token)]
+    pub schedule_service_token: Option<Secret>,
 
     /// Milliseconds to wait for an answer of schedule-service
     #[arg(long, env = "SCHEDULE_SERVICE_TIMEOUT_MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
@@ -35,6 +42,13 @@ fn parse_url(text: &str) -> Result<reqwest::Url, String> {
     }
 }
 
+fn parse_token(text: &str) -> Result<Secret, String> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("not a token, which is made of visible ASCII characters".to_owned());
+    }
+    Ok(Secret::new(text))
+}
+
 /// schedule-service gave no schedule, and did not say that there is none.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SourceError {
@@ -44,12 +58,16 @@ pub enum SourceError {
     /// It answered something else.
     #[error("schedule-service answered {0}")]
     Unexpected(String),
+    /// It wants a token, and there is none to send.
+    #[error("no token for schedule-service: {0}")]
+    Token(String),
 }
 
 /// Reads schedules over HTTP.
 #[derive(Debug)]
 pub struct ScheduleSource {
     client: reqwest::Client,
+    token: OwnToken,
     base: String,
     permits: Semaphore,
     timeout: Duration,
@@ -58,13 +76,20 @@ pub struct ScheduleSource {
 
 impl ScheduleSource {
     /// A source that connects when it is first used.
-    pub fn new(settings: &SourceSettings) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &SourceSettings,
+        signing: &SigningSettings,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let given = settings.schedule_service_token.clone();
+        let token = OwnToken::new("availability-worker", Role::Service, given, signing, clock);
         let timeout = Duration::from_millis(settings.schedule_service_timeout_ms);
         Ok(Self {
             client: reqwest::Client::builder()
                 .no_proxy()
                 .timeout(timeout)
                 .build()?,
+            token,
             base: settings
                 .schedule_service_url
                 .as_str()
@@ -133,7 +158,12 @@ impl ScheduleSource {
     async fn read(&self, url: String, max_bytes: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let unreachable =
             |error: reqwest::Error| SourceError::Unreachable(error.without_url().to_string());
-        let answer = self.client.get(url).send().await.map_err(unreachable)?;
+        let mut request = self.client.get(url);
+        let token = self.token.current();
+        if let Some(token) = token.map_err(|e: MintError| SourceError::Token(e.to_string()))? {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         if status == reqwest::StatusCode::NOT_FOUND {
             return Ok(None);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use shared_events::service::Clock;
+use shared_events::service::auth::SigningSettings;
 use tokio::runtime::Runtime;
 
 use crate::cache::{Cache, CacheSettings};
@@ -34,6 +35,8 @@ pub struct RebuildSettings {
     cache: CacheSettings,
     #[command(flatten)]
     source: SourceSettings,
+    #[command(flatten)]
+    signing: SigningSettings,
 }
 
 /// The settings of `verify`.
@@ -47,13 +50,19 @@ pub struct VerificationSettings {
     cache: CacheSettings,
     #[command(flatten)]
     source: SourceSettings,
+    #[command(flatten)]
+    signing: SigningSettings,
 }
 
 /// Takes every contractor into the cache anew.
 pub(crate) fn rebuild(settings: &RebuildSettings) -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
         let cache = Cache::new(&settings.cache)?;
-        let source = Arc::new(ScheduleSource::new(&settings.source)?);
+        let source = Arc::new(ScheduleSource::new(
+            &settings.source,
+            &settings.signing,
+            Clock::system(),
+        )?);
         let recalculation = Recalculation::new(
             cache.clone(),
             Arc::clone(&source),
@@ -111,7 +120,11 @@ pub(crate) fn verify(settings: &VerificationSettings) -> ExitCode {
 fn compare(settings: &VerificationSettings) -> anyhow::Result<Report> {
     Runtime::new()?.block_on(async {
         let cache = Cache::new(&settings.cache)?;
-        let source = Arc::new(ScheduleSource::new(&settings.source)?);
+        let source = Arc::new(ScheduleSource::new(
+            &settings.source,
+            &settings.signing,
+            Clock::system(),
+        )?);
         let mut progress = Progress::new(cache.size().await?);
         let verification = Verification::new(
             cache,

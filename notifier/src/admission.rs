@@ -204,6 +204,7 @@ mod tests {
             address: address.parse().expect("an address"),
             agent: "".into(),
             connection: None,
+            expires_at: None,
         }
     }
 

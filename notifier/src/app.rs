@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use rustls::ServerConfig;
-use shared_events::service::{Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +106,9 @@ impl Application {
                 .await;
         });
 
-        let router = router(&config, &fanout, clock.clone(), &shutdown, stop.clone());
+        let access = Access::new(&config.service.auth, clock.clone())?;
+        let (asked, ending) = (clock.clone(), stop.clone());
+        let router = router(&config, &fanout, asked, access, &shutdown, ending);
         listener::serve(listener, router, tls, &config.service, &clock, &shutdown).await;
         stop.cancel();
         Ok(())
@@ -117,6 +119,7 @@ fn router(
     config: &Config,
     fanout: &Arc<Fanout>,
     clock: Clock,
+    access: Access,
     shutdown: &Shutdown,
     stop: CancellationToken,
 ) -> Router {
@@ -152,5 +155,5 @@ fn router(
         }
     });
     let routes = routes(state, clients.cors_allowed_origins);
-    http::application(routes, document(), health, &config.service)
+    http::application(routes, document(), health, access, &config.service)
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use axum::extract::ConnectInfo;
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use shared_events::service;
 use shared_events::service::http::Connection;
 
 /// So many bytes of a client's name for itself are kept.
@@ -12,10 +14,8 @@ const AGENT_BYTES: usize = 120;
 
 /// Who asks, as far as the connection and the request tell.
 ///
-/// The one place where requests become somebody. Access control belongs here: the user joins the
-/// address in [`Admission`](crate::admission::Admission), which counts by it; the territories of the
-/// token narrow the [`Filter`](crate::filter::Filter) that the stream is opened with; and the token's
-/// end is raised at the [`Slot`](crate::slot::Slot) as the end of a drain is.
+/// The territories of its token narrow the [`Filter`](crate::filter::Filter) that the stream is opened
+/// with, and the token's end is raised at the [`Slot`](crate::slot::Slot) as the end of a drain is.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// The address that the connection came from.
@@ -25,6 +25,8 @@ pub struct Caller {
     /// Drops the connection, for a client that takes nothing any more. There is none where the
     /// stream has the socket for itself: the kernel's time-out ends that one.
     pub connection: Option<Connection>,
+    /// When its token is no longer good; none where access is not checked.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 impl Caller {
@@ -42,6 +44,10 @@ impl Caller {
             }),
             agent: agent.into(),
             connection: parts.extensions.get::<Connection>().cloned(),
+            expires_at: parts
+                .extensions
+                .get::<service::Caller>()
+                .and_then(service::Caller::expires_at),
         }
     }
 }

@@ -228,7 +228,8 @@ impl Fanout {
         self.current.read().ring.end()
     }
 
-    /// Lets heartbeats fall due, each client's once an `interval`; drops the connections of those
+    /// Lets heartbeats fall due, each client's once an `interval`; ends the streams of those whose
+    /// token is no longer good; drops the connections of those
     /// that have taken nothing for `patience` intervals; and keeps the figures of the ring and of
     /// the clients' lag. Runs until it is dropped.
     pub async fn tick(&self, interval: Duration, patience: u32) {
@@ -240,6 +241,7 @@ impl Fanout {
             metrics::counter!("notifier_slow_clients_closed_total", "reason" => "stalled");
         for phase in (0..PHASES).cycle() {
             ticks.tick().await;
+            self.wakers.expire(self.clock.now());
             let end = self.end();
             self.wakers.each(phase, |slot| {
                 #[expect(clippy::cast_precision_loss, reason = "it is below the ring's length")]

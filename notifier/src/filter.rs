@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Serialize, Serializer};
 use shared_events::schedule::is_slug;
+use shared_events::service::auth::{Territories, forbidden};
+use shared_events::service::{Caller, Problem};
 use uuid::Uuid;
 
 use crate::event::Kind;
@@ -44,6 +46,23 @@ pub struct Facts {
 }
 
 impl Filter {
+    /// Leaves of this filter what `caller` has to do with: where it names no territories, the
+    /// caller's. 403 where it names others, or where there are none.
+    pub fn within(mut self, caller: &Caller) -> Result<Self, Problem> {
+        for territory in &self.territories {
+            caller.must_see(territory)?;
+        }
+        if let Territories::Only(own) = caller.territories()
+            && self.territories.is_empty()
+        {
+            if own.is_empty() {
+                return Err(forbidden().detail("no territory is yours"));
+            }
+            self.territories = own.iter().map(|slug| slug.as_str().into()).collect();
+        }
+        Ok(self)
+    }
+
     /// True where a client with this filter is shown such an event. A contractor that changes its
     /// territory is shown to both.
     #[must_use]

@@ -26,6 +26,9 @@ pub const RETRY: &str = "retry: 2000\n\n";
 /// data is none to a browser, clients that are less strict would tell of an empty message.
 pub const HEARTBEAT: &[u8] = b":\n";
 
+/// The last words of a stream whose token is no longer good.
+pub const TOKEN_EXPIRED: &[u8] = b": the token has expired\n";
+
 /// The frame of an event at `position`.
 #[must_use]
 pub fn event(position: Position, event: &Event<'_>) -> Bytes {

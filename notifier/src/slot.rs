@@ -12,6 +12,7 @@ use crate::filter::Filter;
 
 const HEARTBEAT: u8 = 1;
 const END: u8 = 2;
+const EXPIRED: u8 = 4;
 
 /// Stands for the cursor of a client that does not follow the ring yet.
 const NOT_LIVE: u64 = u64::MAX;
@@ -84,6 +85,11 @@ impl Slot {
         self.flags.load(Ordering::Acquire) & END != 0
     }
 
+    /// True where the stream is to end because its token is no longer good.
+    pub fn has_expired(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & EXPIRED != 0
+    }
+
     /// There is something to look at.
     pub fn wake(&self) {
         self.waker.wake();
@@ -100,6 +106,11 @@ impl Slot {
     /// The stream is to end.
     pub fn end(&self) {
         self.raise(END);
+    }
+
+    /// The stream is to end, since its token is no longer good.
+    pub fn expire(&self) {
+        self.raise(END | EXPIRED);
     }
 
     fn raise(&self, flag: u8) {
@@ -120,6 +131,7 @@ mod tests {
             address: [127, 0, 0, 1].into(),
             agent: "".into(),
             connection: None,
+            expires_at: None,
         };
         Slot::new(caller, Arc::default(), DateTime::UNIX_EPOCH)
     }

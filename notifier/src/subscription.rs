@@ -99,7 +99,7 @@ impl EventStream {
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.membership.slot().is_polled();
         if self.membership.slot().must_end() {
-            return Poll::Ready(None);
+            return Poll::Ready(self.last_words());
         }
         if let Some(bytes) = self.next_of_first() {
             return Poll::Ready(Some(bytes));
@@ -110,9 +110,17 @@ impl EventStream {
         }
         self.membership.slot().register(context.waker());
         if self.membership.slot().must_end() {
-            return Poll::Ready(None);
+            return Poll::Ready(self.last_words());
         }
         self.look(context).unwrap_or(Poll::Pending)
+    }
+
+    /// What comes before the end: once, where there is something to say.
+    fn last_words(&mut self) -> Option<Bytes> {
+        let is_over = matches!(self.state, State::Ended);
+        self.state = State::Ended;
+        (!is_over && self.membership.slot().has_expired())
+            .then(|| Bytes::from_static(frame::TOKEN_EXPIRED))
     }
 
     fn next_of_first(&mut self) -> Option<Bytes> {

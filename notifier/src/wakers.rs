@@ -3,10 +3,11 @@
 //! Clients are spread over shards. Each shard has one task that walks those of its clients that are
 //! interested in what came, so the feed never does, and the walks run on all cores.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -79,6 +80,8 @@ struct Members {
     unfiltered: Group,
     by_territory: HashMap<Box<str>, Group>,
     by_contractor: HashMap<Uuid, Group>,
+    /// Those that may stay for a time only, by its end.
+    expiring: BTreeMap<(DateTime<Utc>, u64), Arc<Slot>>,
 }
 
 impl Members {
@@ -168,6 +171,18 @@ impl Wakers {
         }
     }
 
+    /// Ends the streams of those whose time is over at `now`.
+    pub fn expire(&self, now: DateTime<Utc>) {
+        for shard in &self.shards {
+            let mut members = shard.members.lock();
+            let later = members.expiring.split_off(&(now, u64::MAX));
+            let over = std::mem::replace(&mut members.expiring, later);
+            for slot in over.values() {
+                slot.expire();
+            }
+        }
+    }
+
     /// All clients.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Slot>> {
@@ -194,9 +209,13 @@ impl Wakers {
                 unfiltered,
                 by_territory,
                 by_contractor,
+                expiring,
             } = &mut *members;
             let slot = || Arc::clone(&membership.slot);
             all.insert(id, slot());
+            if let Some(at) = membership.slot.caller.expires_at {
+                expiring.insert((at, id), slot());
+            }
             let filter = &membership.slot.filter;
             if !filter.contractors.is_empty() {
                 for key in &filter.contractors {
@@ -252,6 +271,9 @@ impl Drop for Membership {
         let mut members = shard.members.lock();
         members.all.remove(&self.id);
         members.unfiltered.remove(&self.id);
+        if let Some(at) = self.slot.caller.expires_at {
+            members.expiring.remove(&(at, self.id));
+        }
         for key in &self.slot.filter.territories {
             leave(&mut members.by_territory, key, self.id);
         }
@@ -308,6 +330,7 @@ mod tests {
             address: [127, 0, 0, 1].into(),
             agent: "".into(),
             connection: None,
+            expires_at: Some(DateTime::UNIX_EPOCH),
         };
         let filter = Filter::parse(query, 10).expect("a filter");
         Slot::new(caller, Arc::new(filter), DateTime::UNIX_EPOCH)
@@ -342,6 +365,25 @@ mod tests {
     }
 
     #[test]
+    fn streams_end_when_their_time_is_over() {
+        let wakers = Arc::new(Wakers::new(1));
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("an instant");
+        let join = |expires_at| {
+            let mut slot = client("");
+            slot.caller.expires_at = expires_at;
+            wakers.join(slot)
+        };
+        let (soon, late, never) = (join(Some(at(10))), join(Some(at(11))), join(None));
+        wakers.expire(at(9));
+        assert!(!soon.slot().must_end());
+        wakers.expire(at(10));
+        assert!(soon.slot().must_end() && soon.slot().has_expired());
+        assert!(!late.slot().must_end() && !never.slot().must_end());
+        wakers.expire(at(100));
+        assert!(late.slot().must_end() && !never.slot().must_end());
+    }
+
+    #[test]
     fn too_many_interests_are_everybodys() {
         let mut merged = Interests::default();
         for n in 0..=MOST_INTERESTS {
@@ -364,7 +406,11 @@ mod tests {
         for shard in &wakers.shards {
             let members = shard.members.lock();
             assert!(members.all.is_empty() && members.unfiltered.is_empty());
-            assert!(members.by_territory.is_empty() && members.by_contractor.is_empty());
+            assert!(
+                members.expiring.is_empty()
+                    && members.by_territory.is_empty()
+                    && members.by_contractor.is_empty()
+            );
         }
     }
 

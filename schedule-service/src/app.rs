@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use axum::Router;
-use shared_events::service::{Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, http};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
@@ -63,12 +63,13 @@ impl Application {
             self.settings.retention.clone(),
             shutdown.soft().clone(),
         ));
-        let router = self.router(&shutdown);
+        let access = Access::new(&self.settings.service.auth, self.clock.clone())?;
+        let router = self.router(access, &shutdown);
         http::serve(self.listener, router, &self.settings.service, &shutdown).await;
         Ok(())
     }
 
-    fn router(&self, shutdown: &Shutdown) -> Router {
+    fn router(&self, access: Access, shutdown: &Shutdown) -> Router {
         let pool = self.pool.clone();
         let relay = self.relay.clone();
         let health = Health::new(shutdown.soft().clone())
@@ -90,6 +91,6 @@ impl Application {
             self.relay.hand_over().clone(),
         );
         let (router, openapi) = routes(api);
-        http::application(router, openapi, health, &self.settings.service)
+        http::application(router, openapi, health, access, &self.settings.service)
     }
 }

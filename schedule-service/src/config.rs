@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::import::ImportArgs;
 use crate::outbox_relay::OutboxSettings;
+use crate::token::TokenArgs;
 
 /// Where the service listens unless it is told otherwise.
 const BIND_ADDR: &str = "127.0.0.1:8080";
@@ -67,6 +68,8 @@ struct Definition {
 pub enum Command {
     /// Loads contractors with their schedules from a file
     Import(Box<ImportArgs>),
+    /// Prints a token for development, signed with the secret of `AUTH_MODE=hs256`
+    Token(Box<TokenArgs>),
     /// Prints the OpenAPI description of the HTTP interface
     Openapi,
     /// Asks the service on this machine whether it is ready, for a container's health check

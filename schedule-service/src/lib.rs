@@ -16,3 +16,4 @@ pub mod outbox_relay;
 pub mod request;
 pub mod retention;
 pub mod store;
+pub mod token;

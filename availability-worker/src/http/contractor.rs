@@ -9,13 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use shared_events::Conflict;
 use shared_events::schedule::rfc3339_millis;
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::contractor_id::ContractorId;
 use super::parameters::Parameters;
 use super::tagged::tagged;
-use super::{ReadSide, problem_of};
+use super::{ReadSide, must_see, problem_to};
 use crate::bounds::{Asked, MAX_DURATION, MAX_SLOT_INTERVAL};
 use crate::cache::MAX_VERSION;
 use crate::readings::Source;
@@ -60,6 +60,7 @@ pub(super) const DEFAULT_RANGE_DAYS: i64 = 7;
     get,
     path = "/v1/availability/{contractorId}",
     operation_id = "readAvailability",
+    security(("token" = ["read"])),
     tag = "availability",
     params(
         ("contractorId" = Uuid, Path, description = "The contractor"),
@@ -80,6 +81,7 @@ pub(super) const DEFAULT_RANGE_DAYS: i64 = 7;
 )]
 pub(super) async fn read(
     State(read_side): State<Arc<ReadSide>>,
+    caller: Caller,
     ContractorId(id): ContractorId,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -108,7 +110,8 @@ pub(super) async fn read(
         .readings
         .read(id, &query, min_version, now)
         .await
-        .map_err(|e| problem_of(&e))?;
+        .map_err(|e| problem_to(&caller, id, &e))?;
+    must_see(&caller, id, &reading.territory)?;
     let answer = ContractorAvailability {
         contractor_id: id,
         territory: reading.territory,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::contractor_id::ContractorId;
 use super::parameters::Parameters;
-use super::{ReadSide, problem_of};
+use super::{ReadSide, must_see, problem_of};
 use crate::engine;
 use crate::readings::ReadError;
 use crate::stamp::Stamp;
@@ -38,6 +38,7 @@ pub(super) struct ExplainedAvailability {
     get,
     path = "/v1/availability/{contractorId}/explain",
     operation_id = "explainAvailability",
+    security(("token" = ["read"])),
     tag = "availability",
     params(
         ("contractorId" = Uuid, Path, description = "The contractor"),
@@ -52,6 +53,7 @@ pub(super) struct ExplainedAvailability {
 )]
 pub(super) async fn explain(
     State(read_side): State<Arc<ReadSide>>,
+    caller: Caller,
     ContractorId(id): ContractorId,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ExplainedAvailability>, Problem> {
@@ -64,6 +66,7 @@ pub(super) async fn explain(
         .schedule(id)
         .await
         .map_err(|e| problem_of(&e))?;
+    must_see(&caller, id, &schedule.territory)?;
     let explanation = engine::explain(&schedule, at, now)
         .map_err(|e| problem_of(&ReadError::Unusable(e.to_string())))?;
     Ok(Json(ExplainedAvailability {

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use chrono::TimeDelta;
-use shared_events::service::{Clock, Problem};
+use shared_events::service::{Caller, Clock, Problem, auth};
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::loads::LoadError;
@@ -49,26 +50,46 @@ struct Description;
 
 /// The routes, and their description.
 pub fn routes(read_side: Arc<ReadSide>) -> (Router, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(search::search))
-        .routes(routes!(contractor::read))
-        .routes(routes!(explanation::explain))
-        .with_state(read_side)
-        .split_for_parts()
+    let (router, mut openapi) = table().with_state(read_side).split_for_parts();
+    auth::describe(&mut openapi);
+    (router, openapi)
 }
 
 /// The description alone, as `openapi.json` holds it.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::<Arc<ReadSide>>::with_openapi(Description::openapi())
+    let mut openapi = table().into_openapi();
+    auth::describe(&mut openapi);
+    openapi
+}
+
+fn table() -> OpenApiRouter<Arc<ReadSide>> {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(search::search))
         .routes(routes!(contractor::read))
         .routes(routes!(explanation::explain))
-        .into_openapi()
 }
 
 /// How long a client is told to wait before it tries again, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// 404, as for one that is not there, unless the caller has to do with the contractor's territory.
+fn must_see(caller: &Caller, id: Uuid, territory: &str) -> Result<(), Problem> {
+    if caller.sees(territory) {
+        return Ok(());
+    }
+    Err(problem_of(&ReadError::Load(LoadError::Unknown(id))))
+}
+
+/// What a caller is told of an error, which must not tell of a contractor that it may not see.
+fn problem_to(caller: &Caller, id: Uuid, error: &ReadError) -> Problem {
+    if let ReadError::NotYet { territory, .. } = error
+        && let Err(unseen) = must_see(caller, id, territory)
+    {
+        return unseen;
+    }
+    problem_of(error)
+}
 
 fn problem_of(error: &ReadError) -> Problem {
     match error {

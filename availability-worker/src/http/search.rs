@@ -8,7 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use shared_events::schedule::{is_slug, rfc3339_millis};
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::contractor::{checked, range};
@@ -92,6 +92,7 @@ impl From<Candidate> for AvailableContractor {
     get,
     path = "/v1/availability",
     operation_id = "searchAvailability",
+    security(("token" = ["read"])),
     tag = "availability",
     params(
         ("from" = Option<DateTime<Utc>>, Query, description = "Start of the range; now without it. Within a minute it means the next whole one"),
@@ -112,6 +113,7 @@ impl From<Candidate> for AvailableContractor {
 )]
 pub(super) async fn search(
     State(read_side): State<Arc<ReadSide>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -137,22 +139,7 @@ pub(super) async fn search(
             parameters.instant("to").unwrap_or(instant(to)),
         ),
     };
-    let duration = match parameters.text("durationMinutes") {
-        None => {
-            parameters.fault("durationMinutes", "is required");
-            None
-        }
-        Some(text) => {
-            let duration = text.parse().ok().filter(|d| (1..=MAX_DURATION).contains(d));
-            if duration.is_none() {
-                parameters.fault(
-                    "durationMinutes",
-                    format!("must be a whole number from 1 to {MAX_DURATION}"),
-                );
-            }
-            duration
-        }
-    };
+    let duration = duration(&mut parameters);
     let territory = territory(&mut parameters);
     let skills = skills(&mut parameters);
     let limit = parameters
@@ -171,6 +158,9 @@ pub(super) async fn search(
         parameters.fault("cursor", "is of a search of another range");
     }
     let query = checked(&asked, parameters)?;
+    if let Some(territory) = &territory {
+        caller.must_see(territory)?;
+    }
 
     let Ok(_permit) = read_side.searches.try_acquire() else {
         return Err(Problem::unavailable(
@@ -182,6 +172,7 @@ pub(super) async fn search(
     let search = Search {
         query,
         territory,
+        only: caller.only(),
         skills,
         limit,
         after: cursor.map(|cursor| cursor.after),
@@ -215,6 +206,19 @@ pub(super) async fn search(
         .collect();
     let substance = (answer.from, answer.to, found, &answer.next_cursor);
     Ok(tagged(&answer, &substance, &headers))
+}
+
+fn duration(parameters: &mut Parameters) -> Option<i64> {
+    let Some(text) = parameters.text("durationMinutes") else {
+        parameters.fault("durationMinutes", "is required");
+        return None;
+    };
+    let duration = text.parse().ok().filter(|d| (1..=MAX_DURATION).contains(d));
+    if duration.is_none() {
+        let told = format!("must be a whole number from 1 to {MAX_DURATION}");
+        parameters.fault("durationMinutes", told);
+    }
+    duration
 }
 
 fn territory(parameters: &mut Parameters) -> Option<String> {

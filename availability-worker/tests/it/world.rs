@@ -68,7 +68,6 @@ impl World {
         let mut arguments = vec![
             "worker",
             "--bind-addr=127.0.0.1:0",
-            "--auth-mode=disabled",
             "--amqp-url",
             bed.amqp_url(),
             "--redis-url",
@@ -76,6 +75,12 @@ impl World {
             "--schedule-service-url",
             &truth.url,
         ];
+        if !settings
+            .iter()
+            .any(|setting| setting.starts_with("--auth-mode"))
+        {
+            arguments.push("--auth-mode=disabled");
+        }
         arguments.extend(settings);
         let config = Cli::parse_from(arguments).config;
         let publisher = Publisher::new(config.amqp.clone(), "test");
@@ -297,7 +302,14 @@ impl World {
     /// What a worker stores with, with connections of its own.
     pub(crate) fn parts(&self) -> Parts {
         let cache = Cache::new(&self.config.cache).unwrap();
-        let source = Arc::new(ScheduleSource::new(&self.config.source).unwrap());
+        let source = Arc::new(
+            ScheduleSource::new(
+                &self.config.source,
+                &self.config.service.auth.signing,
+                self.clock.clone(),
+            )
+            .unwrap(),
+        );
         let recalculation = Arc::new(Recalculation::new(
             cache.clone(),
             Arc::clone(&source),

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{self, Problem, ProblemDocument};
 
 use super::AppState;
 use crate::admission::Refused;
@@ -27,6 +27,7 @@ use crate::subscriptions::Resume;
     get,
     path = "/v1/events",
     tag = "events",
+    security(("token" = ["follow"])),
     params(
         ("territory" = Option<Vec<String>>, Query, style = Form, explode,
             description = "Slugs of territories; a contractor that moves is shown to both"),
@@ -53,17 +54,19 @@ use crate::subscriptions::Resume;
 )]
 pub(super) async fn stream(
     State(state): State<AppState>,
+    known: service::Caller,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
     let query = read_query(&state, parts.uri.query())?;
+    let filter = query.filter.within(&known)?;
     let resume = resume(&parts.headers, query.last_event_id.as_deref());
     if state.shutdown.soft().is_cancelled() {
         return Err(Problem::unavailable("this notifier is shutting down", 1));
     }
     let stream = state
         .subscriptions
-        .open(Caller::of(&parts), query.filter, resume)
+        .open(Caller::of(&parts), filter, resume)
         .map_err(refusal)?;
     Ok((stream_headers(), Body::new(stream)).into_response())
 }
@@ -89,9 +92,12 @@ fn refusal(refused: Refused) -> Problem {
 /// What `GET` would answer, without a stream.
 pub(super) async fn head(
     State(state): State<AppState>,
+    known: service::Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    read_query(&state, query.as_deref())?;
+    read_query(&state, query.as_deref())?
+        .filter
+        .within(&known)?;
     Ok(stream_headers().into_response())
 }
 

@@ -72,6 +72,7 @@ pub(super) struct Listed {
     get,
     path = "/v1/subscriptions",
     tag = "events",
+    security(("token" = ["operate"])),
     params(
         ("territory" = Option<String>, Query,
             description = "Only streams that are shown this territory, all of them among others"),

@@ -2,7 +2,7 @@
 
 use shared_events::AvailabilityUpdated;
 use shared_events::event::FieldValues;
-use shared_events::service::ProblemDocument;
+use shared_events::service::{ProblemDocument, auth};
 use utoipa::OpenApi;
 
 use super::listed;
@@ -28,7 +28,9 @@ pub fn document() -> utoipa::openapi::OpenApi {
         tags((name = "events", description = "The stream of updates"))
     )]
     struct Document;
-    Document::openapi()
+    let mut document = Document::openapi();
+    auth::describe(&mut document);
+    document
 }
 
 #[cfg(test)]

@@ -49,6 +49,11 @@ impl Client {
         if let Some(id) = id {
             request = request.header("Last-Event-ID", id);
         }
+        Self::of(request).await
+    }
+
+    /// Sends a request for a stream and takes nothing.
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         Self {

@@ -1,5 +1,6 @@
 //! The notifier against a real broker. Run under `stack exec`.
 
+mod access;
 mod admission;
 mod balancer;
 mod client;

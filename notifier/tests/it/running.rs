@@ -35,18 +35,20 @@ impl Running {
             .with_ansi(false)
             .with_test_writer()
             .try_init();
-        let fixed = [
-            "notifier",
-            "--auth-mode",
-            "disabled",
-            "--bind-addr",
-            "127.0.0.1:0",
-            "--amqp-url",
-        ];
+        let fixed = ["notifier", "--bind-addr", "127.0.0.1:0", "--amqp-url"];
+        let is_guarded = settings
+            .iter()
+            .any(|setting| setting.starts_with("--auth-mode"));
+        let access: &[&str] = if is_guarded {
+            &[]
+        } else {
+            &["--auth-mode=disabled"]
+        };
         let arguments: Vec<&str> = fixed
             .iter()
             .copied()
             .chain([amqp_url])
+            .chain(access.iter().copied())
             .chain(settings.iter().copied())
             .collect();
         let Ok(Cli::Serve(config)) = Cli::try_parse_from(arguments) else {

@@ -9,14 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
 use shared_events::event::Field;
 use shared_events::schedule::{Job, Schedule};
-use shared_events::service::Problem;
+use shared_events::service::{Caller, Problem};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+use super::Api;
 use super::answer::Answer;
 use super::idempotency::KeyedRequest;
 use super::precondition::IfMatch;
-use super::{ANONYMOUS, Api};
 use crate::domain::Change;
 use crate::domain::limits::MAX_BUFFER_MINUTES;
 use crate::error::{busy, from_store, job_overlap};
@@ -32,6 +32,7 @@ pub(super) const ATTEMPTS: usize = 5;
 #[derive(Debug)]
 pub(super) struct Write<'a> {
     pub(super) api: &'a Api,
+    pub(super) caller: &'a Caller,
     /// Which schedule.
     pub(super) which: Target,
     /// What to say if there is none.
@@ -186,11 +187,12 @@ async fn try_change<T: Send>(
         }
         Target::HolderOf(job) => Which::HolderOf(job),
     };
-    let Some(before) = load(connection, which, since).await?.pop() else {
+    let found = load(connection, which, since).await?.pop();
+    let Some(before) = found.filter(|before| write.caller.sees(&before.territory)) else {
         return Err(write.missing.clone().into());
     };
     write.if_match.check(before.version)?;
-    match made(&before, now, command, answer)? {
+    match made(&before, write.caller, now, command, answer)? {
         Made::Nothing(answer) => {
             if let Some(key) = write.key {
                 idempotency::remember(connection, &key.remembered(&answer), now).await?;
@@ -219,7 +221,8 @@ async fn try_at_once<T: Send>(
     if let Target::Contractor(id) = write.which
         && let Some(before) = write.api.recent().get(id, since)
         && write.if_match.names_only(before.version)
-        && let Ok(Made::Change(change, answer)) = made(&before, now, command, answer)
+        && write.caller.sees(&before.territory)
+        && let Ok(Made::Change(change, answer)) = made(&before, write.caller, now, command, answer)
     {
         match commit_made(connection, write, since, change, answer).await {
             Err(Failure::Store(StoreError::Stale)) => {}
@@ -239,19 +242,23 @@ enum Made {
 
 fn made<T>(
     before: &Schedule,
+    caller: &Caller,
     now: DateTime<Utc>,
     command: &impl Fn(&mut Schedule, DateTime<Utc>) -> Result<T, Problem>,
     answer: &impl Fn(&T, &Schedule) -> Result<Answer, Problem>,
 ) -> Result<Made, Problem> {
     let mut after = before.clone();
     let outcome = command(&mut after, now)?;
-    Ok(match Change::between(Some(before), after, now, ANONYMOUS) {
-        None => Made::Nothing(answer(&outcome, before)?),
-        Some(change) => {
-            let answer = answer(&outcome, &change.after)?;
-            Made::Change(Box::new(change), answer)
-        }
-    })
+    caller.must_see(&after.territory)?;
+    Ok(
+        match Change::between(Some(before), after, now, caller.subject()) {
+            None => Made::Nothing(answer(&outcome, before)?),
+            Some(change) => {
+                let answer = answer(&outcome, &change.after)?;
+                Made::Change(Box::new(change), answer)
+            }
+        },
+    )
 }
 
 async fn commit_made(

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use shared_events::service::Problem;
+use shared_events::service::{Caller, Problem};
 
 use super::Api;
 use super::path::ContractorId;
@@ -32,6 +32,7 @@ pub(super) struct ChangePage {
 /// by default; what is older is left out.
 #[utoipa::path(
     get, path = "/contractors/{id}/changes", tag = "schedules", operation_id = "listChanges",
+    security(("token" = ["read"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("after" = Option<i64>, Query, description = "Only changes after this version; 0 by default"),
@@ -41,6 +42,7 @@ pub(super) struct ChangePage {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     ContractorId(id): ContractorId,
     uri: Uri,
 ) -> Result<Json<ChangePage>, Problem> {
@@ -48,9 +50,10 @@ pub(super) async fn list(
     let limit = parameters.limit(50, 200)?;
     let after = parameters.integer("after", 0, 0, i64::MAX)?;
     let mut connection = api.connection().await?;
-    contractors::version(&mut connection, id)
+    contractors::territory(&mut connection, id)
         .await
         .map_err(from_store)?
+        .filter(|territory| caller.sees(territory))
         .ok_or_else(|| no_contractor(id))?;
     // One more than asked for, to know whether there is a next page.
     let mut found = history::after(&mut connection, id, after, limit + 1)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_events::Schedule;
 use shared_events::schedule::{Status, is_slug, rfc3339_millis};
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -21,7 +21,7 @@ use super::precondition::{IfMatch, IfNoneMatch};
 use super::query::{NoParameters, Parameters, refused};
 use super::refusals::{ReadRefusals, WriteRefusals};
 use super::schedules::shown;
-use super::{ANONYMOUS, Api, cursor};
+use super::{Api, cursor};
 use crate::domain::Change;
 use crate::error::{busy, contractor_exists, etag, from_store, no_contractor};
 use crate::outbox_relay::Place;
@@ -85,6 +85,7 @@ pub(super) struct ContractorPage {
 /// What is left out has its default: Monday to Friday 08:00 to 17:00, 30-minute slots and buffers.
 #[utoipa::path(
     post, path = "/contractors", tag = "contractors", operation_id = "createContractor",
+    security(("token" = ["write"])),
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     request_body = NewContractorBody,
     responses(
@@ -99,13 +100,15 @@ pub(super) struct ContractorPage {
 )]
 pub(super) async fn create(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     if_match: IfMatch,
     key: IdempotencyKey,
     body: JsonBody,
 ) -> Result<Answer, Problem> {
     let contractor = checked(body.read::<NewContractorBody>()?.into_contractor())?;
-    let key = key.with_body(&body.0);
+    caller.must_see(&contractor.profile.territory)?;
+    let key = key.with_body(&caller, &body.0);
     for _ in 0..ATTEMPTS {
         let mut connection = api.connection().await?;
         if let Some(key) = &key
@@ -120,7 +123,7 @@ pub(super) async fn create(
         let id = contractor.contractor_id.unwrap_or_else(Uuid::now_v7);
         let schedule = contractor.clone().into_schedule(id, Uuid::now_v7);
         // A new contractor differs from nothing, always.
-        let Some(change) = Change::between(None, schedule, now, ANONYMOUS) else {
+        let Some(change) = Change::between(None, schedule, now, caller.subject()) else {
             break;
         };
         let document = shown(&change.after, now - api.settings().schedule_past());
@@ -152,6 +155,7 @@ pub(super) async fn create(
 /// Reads a contractor, without the schedule
 #[utoipa::path(
     get, path = "/contractors/{id}", tag = "contractors", operation_id = "getContractor",
+    security(("token" = ["read"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what is known already"),
@@ -165,6 +169,7 @@ pub(super) async fn create(
 )]
 pub(super) async fn read(
     State(api): State<Api>,
+    caller: Caller,
     ContractorId(id): ContractorId,
     if_none_match: IfNoneMatch,
     _: NoParameters,
@@ -173,7 +178,9 @@ pub(super) async fn read(
     let found = contractors::find(&mut connection, id)
         .await
         .map_err(from_store)?;
-    let contractor = found.ok_or_else(|| no_contractor(id))?;
+    let contractor = found
+        .filter(|contractor| caller.sees(&contractor.territory))
+        .ok_or_else(|| no_contractor(id))?;
     let tag = [(ETAG, etag(contractor.version))];
     if if_none_match.has(contractor.version) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
@@ -187,6 +194,7 @@ pub(super) async fn read(
 /// neither repeats nor skips anybody who was there all the time.
 #[utoipa::path(
     get, path = "/contractors", tag = "contractors", operation_id = "listContractors",
+    security(("token" = ["read"])),
     params(
         ("territory" = Option<String>, Query, description = "Only this territory"),
         ("status" = Option<Status>, Query, description = "Only this status"),
@@ -197,6 +205,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn list(
     State(api): State<Api>,
+    caller: Caller,
     uri: Uri,
 ) -> Result<Json<ContractorPage>, Problem> {
     let parameters = Parameters::read(&uri, &["territory", "status", "limit", "cursor"])?;
@@ -225,11 +234,21 @@ pub(super) async fn list(
             "must be a territory's slug".to_owned(),
         ));
     }
+    if let Some(territory) = territory {
+        caller.must_see(territory)?;
+    }
     let mut connection = api.connection().await?;
     // One more than asked for, to know whether there is a next page.
-    let mut found = contractors::list(&mut connection, territory, status, after, limit + 1)
-        .await
-        .map_err(from_store)?;
+    let mut found = contractors::list(
+        &mut connection,
+        territory,
+        caller.only().as_deref(),
+        status,
+        after,
+        limit + 1,
+    )
+    .await
+    .map_err(from_store)?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > limit;
     found.truncate(limit);

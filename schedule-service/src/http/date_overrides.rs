@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared_events::schedule::DateOverride;
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 
 use super::Api;
 use super::answer::Answer;
@@ -20,6 +20,7 @@ use crate::request::DateOverrideBody;
 /// Replaces one local day whole
 #[utoipa::path(
     put, path = "/contractors/{id}/date-overrides/{date}", tag = "date overrides",
+    security(("token" = ["write"])),
     operation_id = "putDateOverride",
     params(
         ("id" = Uuid, Path, description = "The contractor"),
@@ -39,6 +40,7 @@ use crate::request::DateOverrideBody;
 )]
 pub(super) async fn put(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     DatePath(id, date): DatePath,
     RequiredIfMatch(if_match): RequiredIfMatch,
@@ -47,7 +49,7 @@ pub(super) async fn put(
     let terms = checked(body.read::<DateOverrideBody>()?.into_terms())?;
     let past = api.settings().schedule_past();
     change(
-        write(&api, id, &if_match),
+        write(&api, &caller, id, &if_match),
         |schedule, now| {
             let forget_before = forget_dates_before(now, past);
             put_date_override(schedule, date, terms.clone(), forget_before)
@@ -73,6 +75,7 @@ pub(super) async fn put(
 /// Takes the override of one local day away
 #[utoipa::path(
     delete, path = "/contractors/{id}/date-overrides/{date}", tag = "date overrides",
+    security(("token" = ["write"])),
     operation_id = "deleteDateOverride",
     params(
         ("id" = Uuid, Path, description = "The contractor"),
@@ -87,12 +90,13 @@ pub(super) async fn put(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     DatePath(id, date): DatePath,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     change(
-        write(&api, id, &if_match),
+        write(&api, &caller, id, &if_match),
         |schedule, _| {
             if remove_date_override(schedule, date) {
                 Ok(())
@@ -107,9 +111,10 @@ pub(super) async fn remove(
     .await
 }
 
-fn write<'a>(api: &'a Api, id: uuid::Uuid, if_match: &'a IfMatch) -> Write<'a> {
+fn write<'a>(api: &'a Api, caller: &'a Caller, id: uuid::Uuid, if_match: &'a IfMatch) -> Write<'a> {
     Write {
         api,
+        caller,
         which: Target::Contractor(id),
         missing: no_contractor(id),
         if_match,

@@ -5,11 +5,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Method, StatusCode};
 use metrics::counter;
 use sha2::{Digest, Sha256};
-use shared_events::service::Problem;
+use shared_events::service::{Caller, Problem};
 use sqlx::PgConnection;
 
+use super::Api;
 use super::answer::Answer;
-use super::{ANONYMOUS, Api};
 use crate::error::from_store;
 use crate::store::StoreError;
 use crate::store::idempotency::{Remembered, find, remember};
@@ -30,6 +30,7 @@ pub(super) struct IdempotencyKey {
 /// A keyed request: what it is remembered under.
 #[derive(Debug, Clone)]
 pub(super) struct KeyedRequest {
+    actor: String,
     key: String,
     request_hash: [u8; 32],
 }
@@ -72,7 +73,7 @@ fn malformed() -> Problem {
 
 impl IdempotencyKey {
     /// The request with its body, if it has a key.
-    pub(super) fn with_body(self, body: &[u8]) -> Option<KeyedRequest> {
+    pub(super) fn with_body(self, caller: &Caller, body: &[u8]) -> Option<KeyedRequest> {
         let key = self.key?;
         let mut hash = Sha256::new();
         hash.update(self.method.as_str());
@@ -81,6 +82,7 @@ impl IdempotencyKey {
         hash.update([0]);
         hash.update(body);
         Some(KeyedRequest {
+            actor: caller.subject().to_owned(),
             key,
             request_hash: hash.finalize().into(),
         })
@@ -93,7 +95,7 @@ impl KeyedRequest {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Option<Answer>, Problem> {
-        let Some(found) = find(connection, ANONYMOUS, &self.key)
+        let Some(found) = find(connection, &self.actor, &self.key)
             .await
             .map_err(from_store)?
         else {
@@ -114,7 +116,7 @@ impl KeyedRequest {
     /// What is stored with the change that `answer` tells of.
     pub(super) fn remembered<'a>(&'a self, answer: &'a Answer) -> Remembered<'a> {
         Remembered {
-            actor: ANONYMOUS,
+            actor: &self.actor,
             key: &self.key,
             request_hash: &self.request_hash,
             status: answer.status.as_u16().into(),

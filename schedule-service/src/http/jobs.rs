@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_events::schedule::{Job, rfc3339_seconds};
-use shared_events::service::{Problem, ProblemDocument};
+use shared_events::service::{Caller, Problem, ProblemDocument};
 use uuid::Uuid;
 
 use super::Api;
@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::body::{JsonBody, MergePatchBody, checked};
 use super::change::{Target, Write, change};
 use super::idempotency::IdempotencyKey;
-use super::job_move::move_job;
+use super::job_move::{Move, move_job};
 use super::path::{ContractorId, JobId};
 use super::precondition::{IfMatch, IfNoneMatch};
 use super::query::NoParameters;
@@ -78,6 +78,7 @@ fn document(
 /// out, are those of the contractor's booking rules at this time.
 #[utoipa::path(
     post, path = "/contractors/{id}/jobs", tag = "jobs", operation_id = "bookJob",
+    security(("token" = ["write"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
@@ -96,6 +97,7 @@ fn document(
 )]
 pub(super) async fn book(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     ContractorId(id): ContractorId,
     if_match: IfMatch,
@@ -103,9 +105,10 @@ pub(super) async fn book(
     body: JsonBody,
 ) -> Result<Answer, Problem> {
     let terms = checked(body.read::<JobBody>()?.into_terms())?;
-    let key = key.with_body(&body.0);
+    let key = key.with_body(&caller, &body.0);
     let write = Write {
         api: &api,
+        caller: &caller,
         which: Target::Contractor(id),
         missing: no_contractor(id),
         if_match: &if_match,
@@ -132,6 +135,7 @@ pub(super) async fn book(
 /// Reads a job
 #[utoipa::path(
     get, path = "/jobs/{jobId}", tag = "jobs", operation_id = "getJob",
+    security(("token" = ["read"])),
     params(
         ("jobId" = Uuid, Path, description = "The job"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what is known already"),
@@ -145,13 +149,16 @@ pub(super) async fn book(
 )]
 pub(super) async fn read(
     State(api): State<Api>,
+    caller: Caller,
     JobId(id): JobId,
     if_none_match: IfNoneMatch,
     _: NoParameters,
 ) -> Result<Response, Problem> {
     let mut connection = api.connection().await?;
     let found = find(&mut connection, id).await.map_err(from_store)?;
-    let found = found.ok_or_else(|| no_job(id))?;
+    let found = found
+        .filter(|found| caller.sees(&found.territory))
+        .ok_or_else(|| no_job(id))?;
     let tag = [(ETAG, etag(found.version))];
     if if_none_match.has(found.version) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
@@ -167,6 +174,7 @@ pub(super) async fn read(
 /// about the one that it joins.
 #[utoipa::path(
     patch, path = "/jobs/{jobId}", tag = "jobs", operation_id = "patchJob",
+    security(("token" = ["write"])),
     params(
         ("jobId" = Uuid, Path, description = "The job"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the schedule that was read, or *"),
@@ -182,6 +190,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     JobId(id): JobId,
     if_match: IfMatch,
@@ -191,12 +200,20 @@ pub(super) async fn patch(
     if let Some(target) = patch.contractor_id() {
         let answer =
             |contractor, version, job: &Job| document(StatusCode::OK, contractor, version, job);
-        if let Some(answer) = move_job(&api, id, target, &patch, &if_match, answer).await? {
+        let asked = Move {
+            api: &api,
+            caller: &caller,
+            id,
+            target,
+            patch: &patch,
+            if_match: &if_match,
+        };
+        if let Some(answer) = move_job(asked, answer).await? {
             return Ok(answer);
         }
     }
     change(
-        write(&api, id, &if_match),
+        write(&api, &caller, id, &if_match),
         |schedule, now| {
             let job = remove_job(schedule, id).ok_or_else(|| no_job(id))?;
             let patched = patch.clone().apply(schedule.contractor_id, &job);
@@ -224,6 +241,7 @@ pub(super) async fn patch(
 /// Cancels a job
 #[utoipa::path(
     delete, path = "/jobs/{jobId}", tag = "jobs", operation_id = "cancelJob",
+    security(("token" = ["write"])),
     params(
         ("jobId" = Uuid, Path, description = "The job"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the schedule that was read, or *"),
@@ -236,21 +254,23 @@ pub(super) async fn patch(
 )]
 pub(super) async fn cancel(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     JobId(id): JobId,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     change(
-        write(&api, id, &if_match),
+        write(&api, &caller, id, &if_match),
         |schedule, _| remove_job(schedule, id).ok_or_else(|| no_job(id)),
         |_, schedule| Ok(Answer::empty(StatusCode::NO_CONTENT).version(schedule.version)),
     )
     .await
 }
 
-fn write<'a>(api: &'a Api, job: Uuid, if_match: &'a IfMatch) -> Write<'a> {
+fn write<'a>(api: &'a Api, caller: &'a Caller, job: Uuid, if_match: &'a IfMatch) -> Write<'a> {
     Write {
         api,
+        caller,
         which: Target::HolderOf(job),
         missing: no_job(job),
         if_match,

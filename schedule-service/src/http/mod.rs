@@ -21,7 +21,7 @@ mod time_off;
 use std::sync::Arc;
 
 use axum::Router;
-use shared_events::service::{Clock, Problem};
+use shared_events::service::{Clock, Problem, auth};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use utoipa::OpenApi;
@@ -33,9 +33,6 @@ use recent::Recent;
 use crate::config::HttpSettings;
 use crate::error::from_store;
 use crate::outbox_relay::HandOver;
-
-/// Who asks, until access control says more.
-pub(crate) const ANONYMOUS: &str = "anonymous";
 
 /// What the handlers work with. Clones are the same.
 #[derive(Debug, Clone)]
@@ -112,14 +109,17 @@ struct Description;
 
 /// The routes and their description.
 pub fn routes(api: Api) -> (Router, utoipa::openapi::OpenApi) {
-    let (router, openapi) = table().split_for_parts();
+    let (router, mut openapi) = table().split_for_parts();
+    auth::describe(&mut openapi);
     (router.with_state(api), openapi)
 }
 
 /// The OpenAPI description alone.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    table().split_for_parts().1
+    let mut openapi = table().split_for_parts().1;
+    auth::describe(&mut openapi);
+    openapi
 }
 
 fn table() -> OpenApiRouter<Api> {

@@ -1,5 +1,7 @@
 //! Schedules: reading one, patching one, streaming all.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, StreamExt};
 use shared_events::Schedule;
-use shared_events::service::Problem;
+use shared_events::service::{Caller, Problem};
 use uuid::Uuid;
 
 use super::Api;
@@ -44,6 +46,7 @@ pub(super) fn shown(schedule: &Schedule, since: DateTime<Utc>) -> Schedule {
 /// Jobs and time off that were over more than 90 days ago (a setting) are left out.
 #[utoipa::path(
     get, path = "/contractors/{id}/schedule", tag = "schedules", operation_id = "getSchedule",
+    security(("token" = ["read"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("If-None-Match" = Option<String>, Header, description = "The ETag of what is known already"),
@@ -57,6 +60,7 @@ pub(super) fn shown(schedule: &Schedule, since: DateTime<Utc>) -> Schedule {
 )]
 pub(super) async fn read(
     State(api): State<Api>,
+    caller: Caller,
     ContractorId(id): ContractorId,
     if_none_match: IfNoneMatch,
     _: NoParameters,
@@ -66,7 +70,10 @@ pub(super) async fn read(
     let found = load(&mut connection, Which::Contractors(&[id]), since)
         .await
         .map_err(from_store)?;
-    let schedule = found.into_iter().next().ok_or_else(|| no_contractor(id))?;
+    let found = found.into_iter().next();
+    let schedule = found
+        .filter(|schedule| caller.sees(&schedule.territory))
+        .ok_or_else(|| no_contractor(id))?;
     let tag = [(ETAG, etag(schedule.version))];
     if if_none_match.has(schedule.version) {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
@@ -79,6 +86,7 @@ pub(super) async fn read(
 /// A merge patch (RFC 7396). Date overrides, time off and jobs have routes of their own.
 #[utoipa::path(
     patch, path = "/contractors/{id}/schedule", tag = "schedules", operation_id = "patchSchedule",
+    security(("token" = ["write"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("If-Match" = String, Header, description = "The ETag of the schedule that was read, or *"),
@@ -94,6 +102,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn patch(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     ContractorId(id): ContractorId,
     RequiredIfMatch(if_match): RequiredIfMatch,
@@ -103,6 +112,7 @@ pub(super) async fn patch(
     let since = api.now() - api.settings().schedule_past();
     let write = Write {
         api: &api,
+        caller: &caller,
         which: Target::Contractor(id),
         missing: no_contractor(id),
         if_match: &if_match,
@@ -131,6 +141,7 @@ pub(super) async fn patch(
 /// mean the end. A stream that breaks off before its end was not read whole.
 #[utoipa::path(
     get, path = "/schedules", tag = "schedules", operation_id = "streamSchedules",
+    security(("token" = ["read"])),
     params(
         ("after" = Option<Uuid>, Query, description = "The last contractor that was read"),
         ("limit" = Option<u16>, Query, description = "How many, 1 to 10000; 1000 by default"),
@@ -140,12 +151,24 @@ pub(super) async fn patch(
         ReadRefusals,
     ),
 )]
-pub(super) async fn stream(State(api): State<Api>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(api): State<Api>,
+    caller: Caller,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let parameters = Parameters::read(&uri, &["after", "limit"])?;
     let left = parameters.limit(1_000, 10_000)?;
     let after = parameters.id("after")?.unwrap_or(Uuid::nil());
     // The first page before the head, so that a database that is away is still a 503.
-    let (first, rest) = page(api, Some(Rest { after, left })).await?;
+    let (first, rest) = page(
+        api,
+        Some(Rest {
+            only: caller.only().map(Into::into),
+            after,
+            left,
+        }),
+    )
+    .await?;
     let pages = stream::try_unfold((rest, uri), |(rest, uri)| async move {
         let Some((api, rest)) = rest else {
             return Ok(None);
@@ -163,8 +186,10 @@ pub(super) async fn stream(State(api): State<Api>, uri: Uri) -> Result<Response,
 }
 
 /// What of a stream is still to be read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Rest {
+    /// The territories that may be read; all without.
+    only: Option<Arc<[String]>>,
     after: Uuid,
     left: i64,
 }
@@ -172,13 +197,13 @@ struct Rest {
 /// The next page as lines, and what is left after it. The connection goes back between two pages,
 /// so that a slow reader holds none.
 async fn page(api: Api, rest: Option<Rest>) -> Result<(Bytes, Option<(Api, Rest)>), Problem> {
-    let Some(Rest { after, left }) = rest else {
+    let Some(Rest { only, after, left }) = rest else {
         return Ok((Bytes::new(), None));
     };
     let size = left.min(STREAM_PAGE);
     let now = api.now();
     let mut connection = api.connection().await?;
-    let ids = ids_after(&mut connection, after, size)
+    let ids = ids_after(&mut connection, only.as_deref(), after, size)
         .await
         .map_err(from_store)?;
     let since = upcoming_since(now);
@@ -196,9 +221,15 @@ async fn page(api: Api, rest: Option<Rest>) -> Result<(Bytes, Option<(Api, Rest)
     }
     let left = left - size;
     let full = i64::try_from(ids.len()) == Ok(size);
-    let rest = ids
-        .last()
-        .filter(|_| full && left > 0)
-        .map(|last| (api, Rest { after: *last, left }));
+    let rest = ids.last().filter(|_| full && left > 0).map(|last| {
+        (
+            api,
+            Rest {
+                only,
+                after: *last,
+                left,
+            },
+        )
+    });
     Ok((lines.into(), rest))
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared_events::schedule::TimeOff;
-use shared_events::service::Problem;
+use shared_events::service::{Caller, Problem};
 use uuid::Uuid;
 
 use super::Api;
@@ -22,6 +22,7 @@ use crate::request::TimeOffBody;
 /// Blocks instants
 #[utoipa::path(
     post, path = "/contractors/{id}/time-off", tag = "time off", operation_id = "addTimeOff",
+    security(("token" = ["write"])),
     params(
         ("id" = Uuid, Path, description = "The contractor"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
@@ -38,6 +39,7 @@ use crate::request::TimeOffBody;
 )]
 pub(super) async fn add(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     ContractorId(id): ContractorId,
     if_match: IfMatch,
@@ -45,10 +47,11 @@ pub(super) async fn add(
     body: JsonBody,
 ) -> Result<Answer, Problem> {
     let terms = checked(body.read::<TimeOffBody>()?.into_terms())?;
-    let key = key.with_body(&body.0);
+    let key = key.with_body(&caller, &body.0);
     let past = api.settings().schedule_past();
     let write = Write {
         api: &api,
+        caller: &caller,
         which: Target::Contractor(id),
         missing: no_contractor(id),
         if_match: &if_match,
@@ -73,6 +76,7 @@ pub(super) async fn add(
 /// Takes time off away
 #[utoipa::path(
     delete, path = "/contractors/{id}/time-off/{timeOffId}", tag = "time off",
+    security(("token" = ["write"])),
     operation_id = "deleteTimeOff",
     params(
         ("id" = Uuid, Path, description = "The contractor"),
@@ -87,12 +91,14 @@ pub(super) async fn add(
 )]
 pub(super) async fn remove(
     State(api): State<Api>,
+    caller: Caller,
     _: NoParameters,
     TimeOffPath(id, time_off): TimeOffPath,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let write = Write {
         api: &api,
+        caller: &caller,
         which: Target::Contractor(id),
         missing: no_contractor(id),
         if_match: &if_match,

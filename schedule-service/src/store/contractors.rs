@@ -70,18 +70,23 @@ pub async fn find(
     row.map(Row::into_contractor).transpose()
 }
 
-/// The version of a contractor's schedule.
-pub async fn version(connection: &mut PgConnection, id: Uuid) -> Result<Option<i64>, StoreError> {
-    let version = sqlx::query_scalar!("SELECT version FROM contractors WHERE id = $1", id)
+/// The territory of a contractor.
+pub async fn territory(
+    connection: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<String>, StoreError> {
+    let territory = sqlx::query_scalar!("SELECT territory FROM contractors WHERE id = $1", id)
         .fetch_optional(connection)
         .await?;
-    Ok(version)
+    Ok(territory)
 }
 
-/// At most `limit` contractors after the id `after`, ascending by id.
+/// At most `limit` contractors after the id `after`, ascending by id: of one territory, or of `only`
+/// these.
 pub async fn list(
     connection: &mut PgConnection,
     territory: Option<&str>,
+    only: Option<&[String]>,
     status: Option<Status>,
     after: Uuid,
     limit: i64,
@@ -114,12 +119,14 @@ pub async fn list(
                 SELECT id, name, territory, skills, status, time_zone, version, created_at, updated_at
                 FROM contractors
                 WHERE id > $1 AND ($2::text IS NULL OR status = $2)
+                  AND ($4::text[] IS NULL OR territory = ANY ($4))
                 ORDER BY id
                 LIMIT $3
                 "#,
                 after,
                 status,
-                limit
+                limit,
+                only
             )
             .fetch_all(connection)
             .await?

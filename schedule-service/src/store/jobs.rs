@@ -12,6 +12,8 @@ use super::error::StoreError;
 pub struct BookedJob {
     /// Whose job it is.
     pub contractor_id: Uuid,
+    /// That contractor's territory.
+    pub territory: String,
     /// The version of that contractor's schedule.
     pub version: i64,
     /// The job.
@@ -25,7 +27,7 @@ pub async fn find(
 ) -> Result<Option<BookedJob>, StoreError> {
     let row = sqlx::query!(
         r#"
-        SELECT j.contractor_id, c.version, j.title, j.starts_at, j.ends_at,
+        SELECT j.contractor_id, c.territory, c.version, j.title, j.starts_at, j.ends_at,
                j.buffer_before_minutes, j.buffer_after_minutes
         FROM jobs j
         JOIN contractors c ON c.id = j.contractor_id
@@ -37,6 +39,7 @@ pub async fn find(
     .await?;
     Ok(row.map(|row| BookedJob {
         contractor_id: row.contractor_id,
+        territory: row.territory,
         version: row.version,
         job: Job {
             id,

@@ -81,16 +81,24 @@ pub async fn lock(connection: &mut PgConnection, contractors: &[Uuid]) -> Result
     Ok(())
 }
 
-/// The ids of at most `limit` contractors after `after`, ascending.
+/// The ids of at most `limit` contractors after `after`, ascending: all, or those of `only` these
+/// territories.
 pub async fn ids_after(
     connection: &mut PgConnection,
+    only: Option<&[String]>,
     after: Uuid,
     limit: i64,
 ) -> Result<Vec<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "SELECT id FROM contractors WHERE id > $1 ORDER BY id LIMIT $2",
+        r#"
+        SELECT id FROM contractors
+        WHERE id > $1 AND ($3::text[] IS NULL OR territory = ANY ($3))
+        ORDER BY id
+        LIMIT $2
+        "#,
         after,
-        limit
+        limit,
+        only
     )
     .fetch_all(connection)
     .await?;

@@ -1,5 +1,6 @@
 //! The service against real servers.
 
+mod access;
 mod command_line;
 mod contractors;
 mod database_outage;

@@ -100,14 +100,23 @@ impl Service {
         let arguments = [
             "schedule-service",
             "--bind-addr=127.0.0.1:0",
-            "--auth-mode=disabled",
             "--outbox-relays=0",
             "--database-url",
             database_url,
             "--amqp-url",
             bed.amqp_url(),
         ];
-        let cli = Cli::try_parse_from(arguments.iter().chain(more)).expect("settings");
+        let everybody = ["--auth-mode=disabled"];
+        let access: &[&str] = if more
+            .iter()
+            .any(|argument| argument.starts_with("--auth-mode"))
+        {
+            &[]
+        } else {
+            &everybody
+        };
+        let arguments = arguments.iter().chain(access).chain(more);
+        let cli = Cli::try_parse_from(arguments).expect("settings");
         let Cli::Serve(settings) = cli else {
             panic!("no command was named")
         };

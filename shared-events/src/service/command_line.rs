@@ -102,7 +102,7 @@ mod tests {
             ),
             (
                 &["--auth-mode=none"],
-                "AUTH_MODE (--auth-mode) must be one of: disabled",
+                "AUTH_MODE (--auth-mode) must be one of: disabled, hs256, jwks",
             ),
             (
                 &["--drain-seconds=601"],

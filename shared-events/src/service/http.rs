@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
+use super::auth::{Access, Needs, guard};
 use super::health::Health;
 use super::observe::observe;
 use super::problem::Problem;
@@ -29,14 +30,21 @@ use super::settings::ServiceSettings;
 use super::shutdown::Shutdown;
 
 /// A process's own routes together with those that all processes have: `/health/live`,
-/// `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. What is not found is a problem document.
+/// `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. Under `/v1` a caller needs what the
+/// description of the route says. What is not found is a problem document.
 pub fn application(
     routes: Router,
     openapi: OpenApi,
     health: Health,
+    access: Access,
     settings: &ServiceSettings,
 ) -> Router {
     super::metrics::install();
+    let needs = Arc::new(Needs::of(&openapi));
+    let routes = routes.layer(middleware::from_fn_with_state(
+        (Arc::new(access), needs),
+        guard,
+    ));
     let timeout = Duration::from_secs(settings.request_timeout_seconds);
     Router::new()
         .route(

@@ -1,6 +1,7 @@
 //! What every Rosterwire process has: settings, telemetry, health, metrics, problem documents,
 //! shutdown, and an HTTP listener with bounds on every wait.
 
+pub mod auth;
 mod clock;
 mod command_line;
 pub mod health;
@@ -15,11 +16,12 @@ mod shutdown;
 mod telemetry;
 
 pub use crate::failpoint;
+pub use auth::{Access, Caller};
 pub use clock::Clock;
 pub use command_line::refuse_command_line;
 pub use health::Health;
 pub use healthcheck::healthcheck;
 pub use problem::{FieldError, Problem, ProblemDocument};
 pub use run::run;
-pub use settings::{AuthMode, LogFormat, ServiceSettings};
+pub use settings::{LogFormat, ServiceSettings};
 pub use shutdown::Shutdown;

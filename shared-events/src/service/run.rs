@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::settings::{AuthMode, ServiceSettings};
+use super::auth::AuthMode;
+use super::settings::ServiceSettings;
 use super::shutdown::Shutdown;
 use super::telemetry::Telemetry;
 
@@ -30,7 +31,7 @@ where
     let signals = tokio::spawn(obey_signals(shutdown.clone(), settings.drain()));
     let upkeep = tokio::spawn(super::metrics::upkeep());
     tracing::info!(service, version = env!("CARGO_PKG_VERSION"), "starting");
-    if settings.auth_mode == AuthMode::Disabled {
+    if settings.auth.auth_mode == AuthMode::Disabled {
         tracing::warn!("AUTH_MODE=disabled: whoever reaches this port may do everything");
     }
 

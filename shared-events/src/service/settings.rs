@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use super::auth::AuthSettings;
+
 /// How the process logs, is traced, is protected and ends.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceSettings {
-    /// Who may call: only `disabled` (everybody, for everything) is available, and it must be written out
-    #[arg(long, env = "AUTH_MODE", value_enum)]
-    pub auth_mode: AuthMode,
-
     /// What is logged: a level, or targets with levels such as `info,notifier=debug`
     #[arg(long, env = "RUST_LOG", default_value = "info", value_parser = parse_filter)]
     pub rust_log: String,
@@ -37,6 +35,10 @@ pub struct ServiceSettings {
     /// Seconds that a client may take to send the head of a request
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub header_timeout_seconds: u64,
+
+    /// Who may call.
+    #[command(flatten)]
+    pub auth: AuthSettings,
 }
 
 impl ServiceSettings {
@@ -45,13 +47,6 @@ impl ServiceSettings {
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
-}
-
-/// How access is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AuthMode {
-    /// Not at all: whoever reaches the port may do everything.
-    Disabled,
 }
 
 /// How log lines look.

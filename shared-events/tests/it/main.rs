@@ -5,3 +5,4 @@
 
 mod amqp;
 mod contract;
+mod jwks;

@@ -22,6 +22,9 @@ use super::site::Site;
 /// waits for it.
 const DRAIN_SECONDS: &str = "5";
 
+/// How long the tokens in state.json are good.
+const TOKEN_LIFE: &str = "30days";
+
 /// The database of the private PostgreSQL.
 const DATABASE: &str = "rosterwire";
 
@@ -35,6 +38,7 @@ pub(super) struct Running {
     /// In the order of [`ServiceKind::ALL`].
     services: Vec<Service>,
     demo: Option<Arc<Server>>,
+    tokens: Tokens,
 }
 
 impl Running {
@@ -71,6 +75,7 @@ impl Running {
             redis,
             services,
             demo: None,
+            tokens: tokens()?,
         };
         if !up.no_demo {
             running.demo = Some(running.start_demo(site)?);
@@ -89,6 +94,9 @@ impl Running {
             )
             .env(MARK, site.folder());
         launch.inherit_env = true;
+        if !self.tokens.admin.is_empty() {
+            launch = launch.env("ROSTERWIRE_TOKEN", &self.tokens.admin);
+        }
         Ok(Arc::new(Server::run(launch)?))
     }
 
@@ -128,7 +136,7 @@ impl Running {
                 &self.backends.redis_url,
                 self.redis.as_ref().map(|s| s.pid()),
             ),
-            tokens: Tokens::default(),
+            tokens: self.tokens.clone(),
         }
     }
 
@@ -156,10 +164,20 @@ impl Running {
     /// Tells where everything is.
     pub(super) fn welcome(&self, site: &Site) {
         let notifier = self.url(ServiceKind::Notifier);
+        let token = if self.tokens.admin.is_empty() {
+            String::new()
+        } else {
+            let state = site.state();
+            let cut = format!(
+                "grep -o '\"admin\": *\"[^\"]*' {} | cut -d'\"' -f4",
+                state.display()
+            );
+            format!(" -H \"Authorization: Bearer $({cut})\"")
+        };
         Progress::print(format!(
             "\nRosterwire runs; Ctrl-C ends it.\n\n  \
              board            {notifier}/\n  \
-             live frames      curl -N '{notifier}/v1/events'\n  \
+             live frames      curl -N '{notifier}/v1/events'{token}\n  \
              write side       {}/docs\n  \
              read side        {}/docs\n  \
              logs             {}/\n  \
@@ -314,6 +332,36 @@ fn settings(
         settings = settings.env("AUTH_MODE", "disabled");
     }
     Ok(settings.env(MARK, &site.folder().display().to_string()))
+}
+
+/// A token for each role where the services check tokens by a secret that we know; else empty.
+fn tokens() -> Result<Tokens> {
+    if std::env::var_os("AUTH_MODE").is_none_or(|mode| mode != "hs256") {
+        return Ok(Tokens::default());
+    }
+    let program = service::program("schedule-service")?;
+    let token = |role: &str| {
+        let made = std::process::Command::new(&program)
+            .args([
+                "token",
+                "--role",
+                role,
+                "--ttl",
+                TOKEN_LIFE,
+                "--subject",
+                role,
+            ])
+            .output()?;
+        let told = String::from_utf8_lossy(&made.stderr);
+        anyhow::ensure!(made.status.success(), "{}", told.trim());
+        Ok(String::from_utf8(made.stdout)?.trim().to_owned())
+    };
+    Ok(Tokens {
+        admin: token("admin")?,
+        dispatcher: token("dispatcher")?,
+        manager: token("manager")?,
+        service: token("service")?,
+    })
 }
 
 /// The port that everybody knows, or another one where it is taken.

@@ -1,0 +1,129 @@
+//! Who is shown what.
+
+use chrono::TimeDelta;
+use shared_events::service::Clock;
+use shared_events::service::auth::{Minter, Role, Secret};
+use stack::TestBed;
+
+use crate::client::{Client, data, versions};
+use crate::publishing::{Publishing, moved, schedule};
+use crate::running::Running;
+
+const SECRET: &str = "a secret that is only used by tests";
+
+fn token(role: Role, territories: &[&str], life: TimeDelta) -> String {
+    let territories: Vec<String> = territories.iter().map(|t| (*t).to_owned()).collect();
+    let now = Clock::system().now();
+    Minter::new(&Secret::new(SECRET), "rosterwire", None)
+        .mint("test", &[role], &territories, now, now + life)
+        .expect("a token")
+}
+
+fn manager(territories: &[&str]) -> String {
+    token(Role::Manager, territories, TimeDelta::hours(1))
+}
+
+async fn guarded(bed: &TestBed, more: &[&str]) -> Running {
+    let secret = format!("--auth-hs256-secret={SECRET}");
+    let settings = [&["--auth-mode=hs256", &secret], more].concat();
+    Running::start(bed.amqp_url(), &settings).await
+}
+
+fn asked(notifier: &Running, query: &str) -> reqwest::RequestBuilder {
+    reqwest::Client::new().get(notifier.url(&format!("/v1/events?{query}")))
+}
+
+async fn status(request: reqwest::RequestBuilder) -> u16 {
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test]
+async fn a_stream_takes_a_token_of_the_right_role_and_its_territories() {
+    let bed = TestBed::new().await;
+    let notifier = guarded(&bed, &[]).await;
+    assert_eq!(status(asked(&notifier, "")).await, 401);
+    assert_eq!(
+        status(asked(&notifier, "").bearer_auth("nonsense")).await,
+        401
+    );
+    for (query, token, expected) in [
+        ("", token(Role::Service, &["*"], TimeDelta::hours(1)), 403),
+        ("territory=york", manager(&["leeds"]), 403),
+        ("", manager(&[]), 403),
+        ("", token(Role::Admin, &["*"], -TimeDelta::hours(1)), 401),
+    ] {
+        let refused = status(asked(&notifier, query).bearer_auth(&token)).await;
+        assert_eq!(refused, expected, "{query}");
+        let head = reqwest::Client::new().head(notifier.url(&format!("/v1/events?{query}")));
+        assert_eq!(status(head.bearer_auth(&token)).await, expected, "{query}");
+    }
+    let subscriptions = |token| {
+        let url = notifier.url("/v1/subscriptions");
+        status(reqwest::Client::new().get(url).bearer_auth(token))
+    };
+    assert_eq!(subscriptions(manager(&["*"])).await, 403);
+    let admin = token(Role::Admin, &["*"], TimeDelta::hours(1));
+    assert_eq!(subscriptions(admin).await, 200);
+}
+
+#[tokio::test]
+async fn what_is_of_other_territories_is_never_shown_live_or_again() {
+    let bed = TestBed::new().await;
+    let publishing = Publishing::new(bed.amqp_url());
+    let notifier = guarded(&bed, &[]).await;
+    let token = manager(&["leeds", "bath"]);
+    let mut client = Client::of(asked(&notifier, "").bearer_auth(&token)).await;
+    let ready = client.next().await;
+    let understood = serde_json::json!(["bath", "leeds"]);
+    assert_eq!(data(&ready)["filters"]["territory"], understood);
+    publishing
+        .publish(&[
+            schedule(1, 1, "york"),
+            schedule(2, 1, "leeds"),
+            moved(2, 2, "leeds", "york"),
+            schedule(2, 3, "york"),
+            schedule(3, 1, "bath"),
+        ])
+        .await;
+    let live = client.changes(3).await;
+    assert_eq!(versions(&live), [1, 2, 1]);
+
+    // One has them in its ring, the other reads them from the stream again.
+    let younger = guarded(&bed, &["--ring-preload-seconds", "0"]).await;
+    for notifier in [&notifier, &younger] {
+        let again = asked(notifier, "").bearer_auth(&token);
+        let mut again = Client::of(again.header("Last-Event-ID", &ready.id)).await;
+        assert_eq!(again.next().await.event, "ready");
+        assert_eq!(again.changes(3).await, live);
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_opens_a_stream_where_no_header_can_be_set() {
+    let bed = TestBed::new().await;
+    let notifier = guarded(&bed, &[]).await;
+    let cookie = format!("rosterwire_token={}", manager(&["leeds"]));
+    let mut client = Client::of(asked(&notifier, "").header("cookie", cookie)).await;
+    assert_eq!(client.next().await.event, "ready");
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token_and_says_so() {
+    let bed = TestBed::new().await;
+    let notifier = guarded(
+        &bed,
+        &["--heartbeat-seconds", "1", "--auth-leeway-seconds", "0"],
+    )
+    .await;
+    let token = token(Role::Manager, &["leeds"], TimeDelta::seconds(2));
+    let answer = asked(&notifier, "")
+        .bearer_auth(&token)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let all = tokio::time::timeout(crate::running::DEADLINE, answer.text());
+    let text = all.await.expect("an end").expect("a clean end");
+    assert!(text.ends_with(": the token has expired\n"), "{text}");
+    assert_eq!(status(asked(&notifier, "").bearer_auth(&token)).await, 401);
+}
