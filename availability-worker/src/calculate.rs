@@ -1,6 +1,9 @@
 //! `availability-worker calculate`: answers without any server, line by line.
 
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,14 @@ pub struct CalculateSettings {
     /// Bytes of a line that are accepted
     #[arg(long, env = "CALCULATE_MAX_LINE_BYTES", default_value_t = 8_388_608, value_parser = clap::value_parser!(u32).range(1_024..=268_435_456))]
     pub calculate_max_line_bytes: u32,
+
+    /// Threads that calculate; as many as there are processors without it
+    #[arg(long, env = "CALCULATE_THREADS", default_value_t = processors(), hide_default_value = true, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub calculate_threads: u32,
+}
+
+fn processors() -> u32 {
+    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(256).min(256))
 }
 
 #[derive(Deserialize)]
@@ -191,78 +202,147 @@ struct Failure<'a> {
     error: String,
 }
 
+/// Bytes that are read at a time: the whole lines in them are what one thread answers.
+const BATCH_BYTES: usize = 1 << 18;
+
+/// Whole lines on their way to a thread, and where their answers are waited for.
+struct Batch {
+    lines: Vec<u8>,
+    answers: SyncSender<Vec<u8>>,
+}
+
 /// Answers every line of `input` with one line of `output`, in order, until the input ends.
 ///
-/// What is written is flushed whenever the input has nothing more at hand. An error is one of the
-/// streams; a reader that has gone away is not an error.
-pub fn run(settings: &CalculateSettings, input: impl Read, output: impl Write) -> io::Result<()> {
-    let max_line = usize::try_from(settings.calculate_max_line_bytes).unwrap_or(usize::MAX);
-    match answer_lines(
-        BufReader::with_capacity(1 << 16, input),
-        BufWriter::with_capacity(1 << 16, output),
-        max_line,
-    ) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
-    }
-}
-
-fn answer_lines<R: Read, W: Write>(
-    mut input: BufReader<R>,
-    mut output: BufWriter<W>,
-    max_line: usize,
+/// Lines are answered as soon as they are there: a batch is what one read has brought. What is
+/// under way is bounded by the queues, two batches a thread. An error is one of the streams; a
+/// reader that has gone away is not an error.
+pub fn run(
+    settings: &CalculateSettings,
+    input: impl Read,
+    output: impl Write + Send,
 ) -> io::Result<()> {
-    let mut line = Vec::new();
+    let max_line = usize::try_from(settings.calculate_max_line_bytes).unwrap_or(usize::MAX);
+    let threads = usize::try_from(settings.calculate_threads).unwrap_or(1);
+    let (to_threads, batches) = mpsc::sync_channel::<Batch>(threads);
+    let (in_order, answers) = mpsc::sync_channel(threads);
+    let batches = Arc::new(Mutex::new(batches));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let batches = Arc::clone(&batches);
+            scope.spawn(move || answer_batches(&batches, max_line));
+        }
+        // Only the threads hold the queue now: it ends with the last of them.
+        drop(batches);
+        let writer = scope.spawn(move || write_in_order(&answers, output));
+        let read = cut(input, max_line, |lines| {
+            let (answers, waiting) = mpsc::sync_channel(1);
+            in_order.send(waiting).is_ok() && to_threads.send(Batch { lines, answers }).is_ok()
+        });
+        drop((in_order, to_threads));
+        let written = writer
+            .join()
+            .unwrap_or_else(|_| Err(io::Error::other("the writing thread has failed")));
+        match read.and(written) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => done,
+        }
+    })
+}
+
+/// Reads whole lines into batches, until the input ends or nobody takes them any more.
+///
+/// Of a line that is too long no more is kept than tells so.
+fn cut(
+    mut input: impl Read,
+    max_line: usize,
+    mut take: impl FnMut(Vec<u8>) -> bool,
+) -> io::Result<()> {
+    let mut read = vec![0; BATCH_BYTES];
+    let mut batch = Vec::new();
+    let mut line_start = 0;
     loop {
-        line.clear();
-        let mut length = 0_usize;
-        // Reads one line, keeping no more of it than is accepted.
-        let ended = loop {
-            if input.buffer().is_empty() {
-                output.flush()?;
-            }
-            let at_hand = input.fill_buf()?;
-            if at_hand.is_empty() {
-                break true;
-            }
-            let newline = at_hand.iter().position(|b| *b == b'\n');
-            let part = &at_hand[..newline.unwrap_or(at_hand.len())];
-            length = length.saturating_add(part.len());
-            if length <= max_line {
-                line.extend_from_slice(part);
-            }
-            let used = part.len() + usize::from(newline.is_some());
-            input.consume(used);
-            if newline.is_some() {
-                break false;
-            }
+        let length = match input.read(&mut read) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
         };
-        if ended && length == 0 {
-            return output.flush();
+        for part in read[..length].split_inclusive(|byte| *byte == b'\n') {
+            let room = (max_line + 1).saturating_sub(batch.len() - line_start);
+            let (text, ended) = match part.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (part, false),
+            };
+            batch.extend_from_slice(&text[..text.len().min(room)]);
+            if ended {
+                batch.push(b'\n');
+                line_start = batch.len();
+            }
         }
-        if length > max_line {
-            let error = format!("the line is longer than {max_line} bytes");
-            serde_json::to_writer(&mut output, &Failure { id: None, error })?;
-        } else {
-            answer_line(&line, &mut output)?;
+        // The rest is a line that waits for its end.
+        if line_start > 0 {
+            let rest = batch.split_off(line_start);
+            if !take(std::mem::replace(&mut batch, rest)) {
+                return Ok(());
+            }
+            line_start = 0;
         }
-        output.write_all(b"\n")?;
-        if ended {
-            return output.flush();
+    }
+    if !batch.is_empty() {
+        take(batch);
+    }
+    Ok(())
+}
+
+fn answer_batches(batches: &Mutex<Receiver<Batch>>, max_line: usize) {
+    loop {
+        let next = batches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .recv();
+        let Ok(Batch { lines, answers }) = next else {
+            return;
+        };
+        let mut output = Vec::with_capacity(lines.len());
+        let lines = lines.strip_suffix(b"\n").unwrap_or(&lines);
+        let written = lines
+            .split(|byte| *byte == b'\n')
+            .try_for_each(|line| answer_line(line, max_line, &mut output));
+        // Nobody waits for answers where the writer has given up.
+        if written.is_err() || answers.send(output).is_err() {
+            return;
         }
     }
 }
 
-fn answer_line(line: &[u8], output: &mut impl Write) -> serde_json::Result<()> {
-    match answer(line) {
-        Ok(answer) => serde_json::to_writer(output, &answer),
-        Err(error) => {
-            let id = serde_json::from_slice::<Identified>(line)
-                .ok()
-                .and_then(|line| line.id);
-            serde_json::to_writer(output, &Failure { id, error })
+fn write_in_order(answers: &Receiver<Receiver<Vec<u8>>>, mut output: impl Write) -> io::Result<()> {
+    while let Ok(waiting) = answers.recv() {
+        let answered = waiting
+            .recv()
+            .map_err(|_| io::Error::other("a thread that answers has failed"))?;
+        output.write_all(&answered)?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+fn answer_line(line: &[u8], max_line: usize, output: &mut Vec<u8>) -> serde_json::Result<()> {
+    if line.len() > max_line {
+        let error = format!("the line is longer than {max_line} bytes");
+        serde_json::to_writer(&mut *output, &Failure { id: None, error })?;
+    } else {
+        match answer(line) {
+            Ok(answer) => serde_json::to_writer(&mut *output, &answer)?,
+            Err(error) => {
+                let id = serde_json::from_slice::<Identified>(line)
+                    .ok()
+                    .and_then(|line| line.id);
+                serde_json::to_writer(&mut *output, &Failure { id, error })?;
+            }
         }
     }
+    output.push(b'\n');
+    Ok(())
 }
 
 fn answer(line: &[u8]) -> Result<Answer<'_>, String> {
@@ -317,6 +397,7 @@ mod tests {
         let mut output = Vec::new();
         let settings = CalculateSettings {
             calculate_max_line_bytes: 2_048,
+            calculate_threads: 3,
         };
         run(&settings, input.as_bytes(), &mut output).unwrap();
         String::from_utf8(output)
@@ -324,6 +405,39 @@ mod tests {
             .lines()
             .map(str::to_owned)
             .collect()
+    }
+
+    #[test]
+    fn many_threads_keep_the_order_and_lines_may_be_cut_anywhere() {
+        /// Gives its bytes in pieces of every size up to 4,000.
+        struct Pieces<'a>(&'a [u8], usize);
+        impl std::io::Read for Pieces<'_> {
+            fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+                self.1 = self.1 % 4_000 + 1;
+                let length = self.1.min(self.0.len()).min(into.len());
+                into[..length].copy_from_slice(&self.0[..length]);
+                self.0 = &self.0[length..];
+                Ok(length)
+            }
+        }
+        let lines: Vec<String> = (0..3_000)
+            .map(|id| format!("{{\"id\":{id},\"pad\":\"{}\"}}\n", "x".repeat(id % 97)))
+            .collect();
+        let input = lines.concat();
+        let settings = CalculateSettings {
+            calculate_max_line_bytes: 1_024,
+            calculate_threads: 4,
+        };
+        let mut output = Vec::new();
+        run(&settings, Pieces(input.as_bytes(), 0), &mut output).unwrap();
+        let told = String::from_utf8(output).unwrap();
+        assert_eq!(told.lines().count(), 3_000);
+        for (id, line) in told.lines().enumerate() {
+            assert!(
+                line.starts_with(&format!("{{\"id\":{id},\"error\":\"missing field")),
+                "{line}"
+            );
+        }
     }
 
     #[test]

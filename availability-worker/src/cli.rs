@@ -113,7 +113,7 @@ fn serve(config: Config) -> ExitCode {
 fn obey(command: Command) -> ExitCode {
     let done = match command {
         Command::Calculate(settings) => {
-            calculate::run(&settings, io::stdin().lock(), io::stdout().lock()).map_err(Into::into)
+            calculate::run(&settings, io::stdin(), io::stdout()).map_err(Into::into)
         }
         Command::Explain(settings) => explain(&settings),
         Command::Rebuild(settings) => upkeep::rebuild(&settings),

@@ -6,7 +6,14 @@ use shared_events::{Conflict, ConflictReason, Schedule};
 
 use super::civil_time::DAY;
 use super::intervals::{Interval, Minute, any_overlap, covers, merge};
-use super::windows::{DayPlan, job_interval, time_off_interval, working};
+use super::windows::{FreeTime, job_interval, time_off_interval};
+
+/// Working time that was calculated already: merged, and clipped to its range.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Working<'a> {
+    pub(super) range: Interval,
+    pub(super) windows: &'a [Interval],
+}
 
 /// A conflict, and when its job ends: what has ended is not told to readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +30,43 @@ pub struct EndingConflict {
 /// working hours. Buffers need not lie in working time and may touch time off.
 #[must_use]
 pub fn conflicts(schedule: &Schedule, zone: Tz) -> Vec<EndingConflict> {
+    let nothing = Working {
+        range: Interval::new(0, 0),
+        windows: &[],
+    };
+    conflicts_beside(schedule, &FreeTime::new(schedule, zone), nothing)
+}
+
+/// As [`conflicts`]; jobs within what is known of the working time need no other.
+pub(super) fn conflicts_beside(
+    schedule: &Schedule,
+    free: &FreeTime,
+    known: Working<'_>,
+) -> Vec<EndingConflict> {
     let jobs = || schedule.jobs.iter().map(|job| (job.id, job_interval(job)));
+    let is_known = |own: Interval| known.range.intersection(own) == own;
+    let active = schedule.status == Status::Active;
     let time_off = merge(schedule.time_off.iter().map(time_off_interval).collect());
-    let working = if schedule.status == Status::Active {
-        working_around(&DayPlan::new(schedule), zone, jobs().map(|(_, own)| own))
+    let elsewhere = if active {
+        working_around(
+            free,
+            jobs().map(|(_, own)| own).filter(|own| !is_known(*own)),
+        )
     } else {
         Vec::new()
     };
     jobs()
         .filter_map(|(job_id, own)| {
-            let reason = if schedule.status != Status::Active {
+            let working = if is_known(own) {
+                known.windows
+            } else {
+                &elsewhere
+            };
+            let reason = if !active {
                 ConflictReason::ContractorInactive
             } else if any_overlap(&time_off, own) {
                 ConflictReason::TimeOff
-            } else if !covers(&working, own) {
+            } else if !covers(working, own) {
                 ConflictReason::OutsideWorkingHours
             } else {
                 return None;
@@ -50,7 +80,7 @@ pub fn conflicts(schedule: &Schedule, zone: Tz) -> Vec<EndingConflict> {
 }
 
 /// The merged working time of the stretches in which jobs lie.
-fn working_around(plan: &DayPlan, zone: Tz, jobs: impl Iterator<Item = Interval>) -> Vec<Interval> {
+fn working_around(free: &FreeTime, jobs: impl Iterator<Item = Interval>) -> Vec<Interval> {
     // Jobs close to each other share one stretch; a day of margin keeps stretches from touching.
     let stretches = merge(
         jobs.filter(|own| !own.is_empty())
@@ -60,7 +90,7 @@ fn working_around(plan: &DayPlan, zone: Tz, jobs: impl Iterator<Item = Interval>
     merge(
         stretches
             .into_iter()
-            .flat_map(|stretch| working(plan, zone, stretch))
+            .flat_map(|stretch| free.working(stretch))
             .collect(),
     )
 }

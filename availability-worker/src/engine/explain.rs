@@ -7,7 +7,9 @@ use chrono_tz::Tz;
 use shared_events::Schedule;
 use shared_events::schedule::Status;
 
-use super::civil_time::{DAY, date_of, local_minute, weekday};
+use super::civil_time::{
+    DAY, FIRST_MINUTE, LAST_MINUTE, WallClock, date_of, local_minute, weekday,
+};
 use super::intervals::{Interval, Minute};
 use super::windows::{
     DayPlan, DayWindow, FreeTime, blocked_by_job, days_reaching, job_interval, time_off_interval,
@@ -57,8 +59,19 @@ pub fn explain(
 ) -> Result<Explanation, UnknownZone> {
     let zone = zone(&schedule.time_zone)?;
     let minute = minute_floor(at);
+    let who = if schedule.name.is_empty() {
+        schedule.contractor_id.to_string()
+    } else {
+        schedule.name.clone()
+    };
+    if !(FIRST_MINUTE..LAST_MINUTE).contains(&minute) {
+        return Ok(Explanation {
+            subject: format!("{who} at {}", utc(minute)),
+            free: false,
+            reasons: vec!["availability is known for the years 1970 to 2200 only".to_owned()],
+        });
+    }
     let mut reasons = Vec::new();
-
     let active = schedule.status == Status::Active;
     if !active {
         let status = if schedule.status == Status::OnLeave {
@@ -71,18 +84,13 @@ pub fn explain(
         ));
     }
     let works = working_reason(schedule, zone, minute, &mut reasons);
-    let blocked = blocked_reasons(schedule, minute, &mut reasons);
-    let too_soon = notice_reason(schedule, minute, now, &mut reasons);
+    let blocked = blocked_reasons(schedule, zone, minute, &mut reasons);
+    let too_soon = notice_reason(schedule, zone, minute, now, &mut reasons);
 
     let free = active && works && !blocked && !too_soon;
     if free {
         reasons.push(free_reason(schedule, zone, minute));
     }
-    let who = if schedule.name.is_empty() {
-        schedule.contractor_id.to_string()
-    } else {
-        schedule.name.clone()
-    };
     let subject = format!(
         "{who} at {} ({} {})",
         utc(minute),
@@ -104,39 +112,64 @@ fn working_reason(
 ) -> bool {
     let plan = DayPlan::new(schedule);
     let here = Interval::new(minute, minute.saturating_add(1));
-    let found = days_reaching(here)
+    let clock = WallClock::over(zone, here);
+    let covers = |window: &DayWindow| window.resolve(&clock).contains(minute);
+    if let Some(window) = days_reaching(here)
         .flat_map(|day| plan.windows_of(day))
-        .find(|window| window.resolve(zone).is_some_and(|w| w.contains(minute)));
-    if let Some(window) = found {
+        .find(covers)
+    {
         reasons.push(format!("working time: {}", window_words(schedule, window)));
         return true;
     }
-    let day = local_minute(zone, minute).div_euclid(DAY);
-    let windows: Vec<String> = plan.windows_of(day).map(clock_words).collect();
-    let (source, name) = if plan.is_overridden(day) {
-        ("the date override of", override_words(schedule, day))
-    } else {
-        ("the weekly hours of", DAY_NAMES[weekday(day)].to_owned())
+    let hours_of = |day| {
+        let windows: Vec<String> = plan.windows_of(day).map(clock_words).collect();
+        if windows.is_empty() {
+            "no working time".to_owned()
+        } else {
+            windows.join(", ")
+        }
     };
-    reasons.push(if windows.is_empty() {
-        format!("outside working time: {source} {name} have no windows")
+    let replaced = days_reaching(here)
+        .filter(|&day| plan.is_overridden(day))
+        .flat_map(|day| plan.weekly_windows_of(day))
+        .find(covers);
+    let day = local_minute(zone, minute).div_euclid(DAY);
+    reasons.push(if let Some(window) = replaced {
+        format!(
+            "outside working time: the date override of {} gives {} in place of {}",
+            override_words(schedule, window.day),
+            hours_of(window.day),
+            clock_words(window)
+        )
+    } else if plan.is_overridden(day) {
+        format!(
+            "outside working time: the date override of {} gives {}",
+            override_words(schedule, day),
+            hours_of(day)
+        )
     } else {
         format!(
-            "outside working time: {source} {name} are {}",
-            windows.join(", ")
+            "outside working time: the weekly hours give {} on {}",
+            hours_of(day),
+            DAY_NAMES[weekday(day)]
         )
     });
     false
 }
 
-fn blocked_reasons(schedule: &Schedule, minute: Minute, reasons: &mut Vec<String>) -> bool {
+fn blocked_reasons(
+    schedule: &Schedule,
+    zone: Tz,
+    minute: Minute,
+    reasons: &mut Vec<String>,
+) -> bool {
     let before = reasons.len();
     for time_off in schedule
         .time_off
         .iter()
         .filter(|t| time_off_interval(t).contains(minute))
     {
-        let span = span_words(time_off_interval(time_off));
+        let span = span_words(zone, time_off_interval(time_off));
         let why = time_off
             .reason
             .as_deref()
@@ -155,13 +188,13 @@ fn blocked_reasons(schedule: &Schedule, minute: Minute, reasons: &mut Vec<String
         } else if minute >= own.end {
             format!("the buffer of {} minutes after", job.buffer_after_minutes)
         } else {
-            "booked:".to_owned()
+            "booked for".to_owned()
         };
         reasons.push(format!(
             "{part} job {:?} {}, {}",
             job.title,
             job.id,
-            span_words(own)
+            span_words(zone, own)
         ));
     }
     reasons.len() > before
@@ -169,20 +202,21 @@ fn blocked_reasons(schedule: &Schedule, minute: Minute, reasons: &mut Vec<String
 
 fn notice_reason(
     schedule: &Schedule,
+    zone: Tz,
     minute: Minute,
     now: DateTime<Utc>,
     reasons: &mut Vec<String>,
 ) -> bool {
     let (now, notice) = (minute_ceil(now), schedule.booking_rules.min_notice_minutes);
     if minute < now {
-        reasons.push(format!("in the past: it is {} now", utc(now)));
+        reasons.push(format!("in the past: it is {} now", both(zone, now)));
         return true;
     }
     let earliest = now.saturating_add(i64::from(notice));
     if minute < earliest {
         reasons.push(format!(
             "too soon: the minimum notice of {notice} minutes allows nothing before {}",
-            utc(earliest)
+            both(zone, earliest)
         ));
         return true;
     }
@@ -197,7 +231,10 @@ fn free_reason(schedule: &Schedule, zone: Tz, minute: Minute) -> String {
         .find(|window| window.contains(minute));
     match window {
         Some(w) if w.start > around.start && w.end < around.end => {
-            format!("nothing blocks it; the free window is {}", span_words(w))
+            format!(
+                "nothing blocks it; the free window is {}",
+                span_words(zone, w)
+            )
         }
         _ => "nothing blocks it".to_owned(),
     }
@@ -249,8 +286,17 @@ fn clock_words(window: DayWindow) -> String {
     }
 }
 
-fn span_words(interval: Interval) -> String {
-    format!("from {} to {}", utc(interval.start), utc(interval.end))
+fn span_words(zone: Tz, interval: Interval) -> String {
+    format!(
+        "from {} to {}",
+        both(zone, interval.start),
+        both(zone, interval.end)
+    )
+}
+
+/// What a dispatcher's clock shows, and what cannot be misread where clocks change.
+fn both(zone: Tz, minute: Minute) -> String {
+    format!("{} ({})", local(zone, minute), utc(minute))
 }
 
 fn utc(minute: Minute) -> String {

@@ -85,13 +85,19 @@ pub fn subtract(from: &[Interval], blocked: &[Interval]) -> Vec<Interval> {
     left
 }
 
+/// Those of `intervals`, which must be merged, that hold a minute of `range`.
+#[must_use]
+pub fn overlapping(intervals: &[Interval], range: Interval) -> &[Interval] {
+    let first = intervals.partition_point(|i| i.end <= range.start);
+    let rest = &intervals[first..];
+    &rest[..rest.partition_point(|i| i.start < range.end)]
+}
+
 /// What of `intervals`, which must be merged, lies in `range`.
 #[must_use]
 pub fn clip(intervals: &[Interval], range: Interval) -> Vec<Interval> {
-    let first = intervals.partition_point(|i| i.end <= range.start);
-    intervals[first..]
+    overlapping(intervals, range)
         .iter()
-        .take_while(|i| i.start < range.end)
         .map(|i| i.intersection(range))
         .filter(|i| !i.is_empty())
         .collect()

@@ -16,6 +16,7 @@ use shared_events::{Conflict, Schedule};
 
 pub use civil_time::{UnknownZone, zone};
 pub use conflicts::{EndingConflict, conflicts};
+use conflicts::{Working, conflicts_beside};
 pub use explain::{Explanation, explain};
 pub use intervals::{Interval, Minute};
 pub use slots::{SlotRequest, first_slot, slots};
@@ -57,22 +58,32 @@ pub struct Availability {
 /// Answers `query` for `schedule` from nothing else.
 pub fn availability(schedule: &Schedule, query: &Query) -> Result<Availability, UnknownZone> {
     let zone = zone(&schedule.time_zone)?;
-    let open = query.open_range(schedule.booking_rules.min_notice_minutes);
-    let free = FreeTime::new(schedule, zone).in_range(open);
-    let interval = i64::from(schedule.booking_rules.slot_interval_minutes);
-    let request = |duration| SlotRequest {
-        duration,
-        interval: query.slot_interval.unwrap_or(interval),
+    let range = query.open_range(schedule.booking_rules.min_notice_minutes);
+    let free_time = FreeTime::new(schedule, zone);
+    let working = free_time.working(range);
+    let windows = free_time.free_of(&working, range);
+    let conflicts = conflicts_beside(
+        schedule,
+        &free_time,
+        Working {
+            range,
+            windows: &working,
+        },
+    );
+    let own = i64::from(schedule.booking_rules.slot_interval_minutes);
+    let (windows, slots) = match query.duration {
+        Some(duration) => {
+            let free = free_time.with_first_start(windows, range);
+            let interval = query.slot_interval.unwrap_or(own);
+            let found = slots(zone, &free, range, SlotRequest { duration, interval });
+            (free.windows, Some(found))
+        }
+        None => (windows, None),
     };
     Ok(Availability {
-        slots: query
-            .duration
-            .map(|duration| slots(zone, &free, open, request(duration))),
-        conflicts: conflicts(schedule, zone)
-            .into_iter()
-            .map(|c| c.conflict)
-            .collect(),
-        windows: free.windows,
+        windows,
+        slots,
+        conflicts: conflicts.into_iter().map(|c| c.conflict).collect(),
     })
 }
 
@@ -90,10 +101,17 @@ pub struct Outlook {
 /// Calculates the outlook of `schedule` over `horizon`, independent of any now.
 pub fn outlook(schedule: &Schedule, horizon: Interval) -> Result<Outlook, UnknownZone> {
     let zone = zone(&schedule.time_zone)?;
+    let free_time = FreeTime::new(schedule, zone);
+    let working = free_time.working(horizon);
+    let windows = free_time.free_of(&working, horizon);
+    let known = Working {
+        range: horizon,
+        windows: &working,
+    };
     Ok(Outlook {
         zone,
-        free: FreeTime::new(schedule, zone).in_range(horizon),
-        conflicts: conflicts(schedule, zone),
+        free: free_time.with_first_start(windows, horizon),
+        conflicts: conflicts_beside(schedule, &free_time, known),
     })
 }
 
@@ -122,6 +140,10 @@ pub fn instant(minute: Minute) -> DateTime<Utc> {
 }
 
 #[cfg(test)]
+mod differential;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod oracle;

@@ -2,9 +2,9 @@
 
 use chrono_tz::Tz;
 
-use super::civil_time::{local_minute, offset_minutes};
+use super::civil_time::{DAY, offset_minutes};
 use super::intervals::{Interval, Minute};
-use super::windows::{FreeWindows, LOOKBACK};
+use super::windows::FreeWindows;
 
 /// What slots are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,46 +62,69 @@ fn each_slot(
         if window.start >= clip.end {
             break;
         }
-        if 60 % interval == 0 {
-            let mut slot = next_on_the_wall_clock(zone, open.start, interval);
-            while slot <= last {
+        let mut offer = |first: Minute, end: Minute| {
+            let mut slot = first;
+            while slot < end {
                 if !found(slot) {
-                    return;
+                    return false;
                 }
-                slot = next_on_the_wall_clock(zone, slot + 1, interval);
+                slot = slot.saturating_add(interval);
             }
+            true
+        };
+        let go_on = if 60 % interval == 0 {
+            each_even_stretch(
+                zone,
+                Interval::new(open.start, last + 1),
+                |stretch, offset| {
+                    let first = stretch.start + (-(stretch.start + offset)).rem_euclid(interval);
+                    offer(first, stretch.end)
+                },
+            )
         } else {
             let start = if index == 0 {
                 free.first_start
             } else {
                 window.start
             };
-            // A window that began longer ago than is looked back counts from the epoch.
-            let origin = if start < clip.start.saturating_sub(LOOKBACK) {
-                0
-            } else {
-                start
-            };
-            let mut slot = open.start + (origin - open.start).rem_euclid(interval);
-            while slot <= last {
-                if !found(slot) {
-                    return;
-                }
-                slot += interval;
-            }
+            let first = open.start + (start - open.start).rem_euclid(interval);
+            offer(first, last + 1)
+        };
+        if !go_on {
+            return;
         }
     }
 }
 
-/// The first minute from `from` on whose wall clock is a multiple of `interval`, which divides 60.
-fn next_on_the_wall_clock(zone: Tz, from: Minute, interval: i64) -> Minute {
-    let offset = offset_minutes(zone, from);
-    let candidate = from + (-(from + offset)).rem_euclid(interval);
-    if offset_minutes(zone, candidate) == offset {
-        return candidate;
+/// Gives `range` in pieces of one offset each, ascending, until `each` wants no more.
+///
+/// No zone changes its clocks twice within a day: where both ends of a piece that short have one
+/// offset, so has all that lies between.
+fn each_even_stretch(
+    zone: Tz,
+    range: Interval,
+    mut each: impl FnMut(Interval, i64) -> bool,
+) -> bool {
+    let mut start = range.start;
+    while start < range.end {
+        let offset = offset_minutes(zone, start);
+        let mut end = range.end.min(start + DAY);
+        if offset_minutes(zone, end - 1) != offset {
+            let mut same = start;
+            end -= 1;
+            while end - same > 1 {
+                let middle = same + (end - same) / 2;
+                if offset_minutes(zone, middle) == offset {
+                    same = middle;
+                } else {
+                    end = middle;
+                }
+            }
+        }
+        if !each(Interval::new(start, end), offset) {
+            return false;
+        }
+        start = end;
     }
-    // The clocks change in between, and the new offset may bring a multiple sooner or later.
-    (from..=candidate.saturating_add(interval))
-        .find(|&minute| local_minute(zone, minute).rem_euclid(interval) == 0)
-        .unwrap_or(candidate)
+    true
 }

@@ -7,12 +7,9 @@ use shared_events::Schedule;
 use shared_events::schedule::{Job, Status, TimeOff};
 
 use super::civil_time::{
-    DAY, Edge, FIRST_MINUTE, LAST_MINUTE, date_of, day_number, resolve, weekday,
+    DAY, Edge, FIRST_MINUTE, LAST_MINUTE, WallClock, day_number, local_minute, weekday,
 };
-use super::intervals::{Interval, Minute, clip, merge, subtract};
-
-/// How far back the start of a free window is looked for: 366 days, in minutes.
-pub const LOOKBACK: i64 = 366 * DAY;
+use super::intervals::{Interval, Minute, merge, overlapping, subtract};
 
 /// The free windows of a range, and where the first of them really begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +19,7 @@ pub struct FreeWindows {
     /// Merged free windows: not clipped to now, nor to the minimum notice.
     pub windows: Vec<Interval>,
     /// The unclipped start of the first window: before the range where the window reaches into it,
-    /// 0 where no start lies within [`LOOKBACK`] before the range. Without windows it means nothing.
+    /// [`FIRST_MINUTE`] where it has been open ever since. Without windows it means nothing.
     pub first_start: Minute,
 }
 
@@ -40,17 +37,16 @@ pub struct DayWindow {
 }
 
 impl DayWindow {
-    /// The instants that it covers; none if it lies wholly in a gap or ends where it starts.
+    /// The instants that it covers; empty if it lies wholly in a gap or ends where it starts.
     #[must_use]
-    pub fn resolve(self, zone: Tz) -> Option<Interval> {
-        let midnight = self.day.checked_mul(DAY)?;
-        let start = resolve(zone, midnight.checked_add(self.start)?, Edge::Start)?;
-        let end = resolve(zone, midnight.checked_add(self.end)?, Edge::End)?;
+    pub fn resolve(self, clock: &WallClock) -> Interval {
+        let midnight = self.day.saturating_mul(DAY);
+        let start = clock.resolve(midnight.saturating_add(self.start), Edge::Start);
+        let end = clock.resolve(midnight.saturating_add(self.end), Edge::End);
         if start.gap.is_some() && start.gap == end.gap {
-            return None;
+            return Interval::new(start.minute, start.minute);
         }
-        let interval = Interval::new(start.minute, end.minute);
-        (!interval.is_empty()).then_some(interval)
+        Interval::new(start.minute, end.minute)
     }
 }
 
@@ -88,16 +84,37 @@ impl DayPlan {
 
     /// The windows that start on a local day, in no particular order.
     pub fn windows_of(&self, day: i64) -> impl Iterator<Item = DayWindow> + '_ {
-        let (windows, overridden) = match self.overrides.get(&day) {
-            Some(windows) => (windows, true),
-            None => (&self.weekly[weekday(day)], false),
-        };
+        let overrides = self.overrides.get(&day);
+        let windows = overrides.unwrap_or(&self.weekly[weekday(day)]);
         windows.iter().map(move |&(start, end)| DayWindow {
             day,
             start,
             end,
-            overridden,
+            overridden: overrides.is_some(),
         })
+    }
+
+    /// The windows that start on a local day by the weekly hours, whatever replaces them.
+    pub fn weekly_windows_of(&self, day: i64) -> impl Iterator<Item = DayWindow> + '_ {
+        self.weekly[weekday(day)]
+            .iter()
+            .map(move |&(start, end)| DayWindow {
+                day,
+                start,
+                end,
+                overridden: false,
+            })
+    }
+
+    /// Whether every day of the week has a window from midnight to midnight. Such windows touch
+    /// whatever the clocks do: the end of one day and the start of the next are the same local time.
+    fn is_always_open(&self) -> bool {
+        self.weekly.iter().all(|day| day.contains(&(0, DAY)))
+    }
+
+    /// The last day up to `day` that is replaced by an override.
+    fn last_override(&self, day: i64) -> Option<i64> {
+        Some(*self.overrides.range(..=day).next_back()?.0)
     }
 
     /// Whether a local day is replaced by an override.
@@ -126,12 +143,16 @@ pub fn working(plan: &DayPlan, zone: Tz, range: Interval) -> Vec<Interval> {
     if range.is_empty() {
         return Vec::new();
     }
-    let windows = days_reaching(range)
-        .filter(|&day| date_of(day).is_some())
-        .flat_map(|day| plan.windows_of(day))
-        .filter_map(|window| window.resolve(zone))
-        .map(|window| window.intersection(range))
-        .collect();
+    let clock = WallClock::over(zone, range);
+    let mut windows = Vec::new();
+    for day in days_reaching(range) {
+        for window in plan.windows_of(day) {
+            let window = window.resolve(&clock).intersection(range);
+            if !window.is_empty() {
+                windows.push(window);
+            }
+        }
+    }
     merge(windows)
 }
 
@@ -176,17 +197,30 @@ pub struct FreeTime {
 }
 
 impl FreeTime {
+    /// The first stretch in which the start of a window is looked for; each further one is
+    /// [`Self::LOOKBACK_GROWTH`] times as long, up to [`Self::LONGEST_LOOKBACK`].
+    const LOOKBACK: i64 = 2 * DAY;
+    const LOOKBACK_GROWTH: i64 = 8;
+    const LONGEST_LOOKBACK: i64 = 1_024 * DAY;
+
     /// Prepares a schedule.
     #[must_use]
     pub fn new(schedule: &Schedule, zone: Tz) -> Self {
-        let time_off = schedule.time_off.iter().map(time_off_interval);
-        let jobs = schedule.jobs.iter().map(blocked_by_job);
+        let mut blocked = Vec::with_capacity(schedule.time_off.len() + schedule.jobs.len());
+        blocked.extend(schedule.time_off.iter().map(time_off_interval));
+        blocked.extend(schedule.jobs.iter().map(blocked_by_job));
         Self {
             zone,
             plan: DayPlan::new(schedule),
             active: schedule.status == Status::Active,
-            blocked: merge(time_off.chain(jobs).collect()),
+            blocked: merge(blocked),
         }
+    }
+
+    /// The merged working time of `range`, whatever is booked in it and whatever the status.
+    #[must_use]
+    pub fn working(&self, range: Interval) -> Vec<Interval> {
+        working(&self.plan, self.zone, range)
     }
 
     /// The free windows of `range`, clipped to it.
@@ -195,16 +229,25 @@ impl FreeTime {
         if !self.active {
             return Vec::new();
         }
-        subtract(
-            &working(&self.plan, self.zone, range),
-            &clip(&self.blocked, range),
-        )
+        self.free_of(&self.working(range), range)
     }
 
     /// The free windows of `range` with the unclipped start of the first.
     #[must_use]
     pub fn in_range(&self, range: Interval) -> FreeWindows {
-        let windows = self.windows(range);
+        self.with_first_start(self.windows(range), range)
+    }
+
+    /// What of the working time of `range` is free.
+    pub(super) fn free_of(&self, working: &[Interval], range: Interval) -> Vec<Interval> {
+        if !self.active {
+            return Vec::new();
+        }
+        subtract(working, overlapping(&self.blocked, range))
+    }
+
+    /// Adds where the first of the free windows of `range` really begins.
+    pub(super) fn with_first_start(&self, windows: Vec<Interval>, range: Interval) -> FreeWindows {
         let first_start = match windows.first() {
             Some(first) if first.start <= range.start => self.start_before(range.start),
             Some(first) => first.start,
@@ -217,21 +260,32 @@ impl FreeTime {
         }
     }
 
-    /// Where the free window that holds `minute` begins; 0 if not within [`LOOKBACK`] before it.
+    /// Where the free window that holds `minute` begins, or [`FIRST_MINUTE`].
     fn start_before(&self, minute: Minute) -> Minute {
-        for days in [2, 16, 366] {
-            // One minute more, to tell a window that starts at the limit from one that crosses it.
-            let limit = minute.saturating_sub(days * DAY).saturating_sub(1);
-            let before = self.windows(Interval::new(limit, minute));
-            match before.last() {
-                Some(last) if last.end == minute => {
-                    if last.start > limit.max(FIRST_MINUTE) {
-                        return last.start;
-                    }
-                }
-                _ => return minute,
+        let (mut start, mut stretch) = (self.last_possible_start(minute), Self::LOOKBACK);
+        while start > FIRST_MINUTE {
+            let limit = start.saturating_sub(stretch).max(FIRST_MINUTE);
+            match self.windows(Interval::new(limit, start)).last() {
+                Some(last) if last.end == start && last.start == limit => start = limit,
+                Some(last) if last.end == start => return last.start,
+                _ => return start,
             }
+            stretch = (stretch * Self::LOOKBACK_GROWTH).min(Self::LONGEST_LOOKBACK);
         }
         FIRST_MINUTE
+    }
+
+    /// A minute from which on all is free up to `minute`, which is free: itself, or much earlier
+    /// where a plan is open round the clock and nothing but a block or an override can end that.
+    fn last_possible_start(&self, minute: Minute) -> Minute {
+        if !self.plan.is_always_open() {
+            return minute;
+        }
+        let blocks = self.blocked.partition_point(|b| b.end <= minute);
+        let block = blocks.checked_sub(1).map(|last| self.blocked[last].end);
+        let day = local_minute(self.zone, minute).div_euclid(DAY);
+        // Its windows end two days after its midnight, and zones are far from UTC.
+        let overridden = self.plan.last_override(day + 1).map(|day| (day + 4) * DAY);
+        block.max(overridden).unwrap_or(FIRST_MINUTE).min(minute)
     }
 }

@@ -64,7 +64,7 @@ fn explain_says_it_in_words() {
         String::from_utf8(output.stdout).unwrap(),
         "Ada Byron at 2026-12-01T09:00:00Z (2026-12-01 09:00 Europe/London): not free\n\
          - the contractor is on leave, and only active contractors are offered\n\
-         - outside working time: the weekly hours of Tuesday have no windows\n"
+         - outside working time: the weekly hours give no working time on Tuesday\n"
     );
 }
 

@@ -11,6 +11,7 @@ mod faults;
 mod guard;
 mod horizon;
 mod loss;
+mod multiranges;
 mod orders;
 mod reads;
 mod search;
