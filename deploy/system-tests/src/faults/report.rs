@@ -142,7 +142,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "\n| fault | times | recovered within, median / longest |\n|---|---|---|"
+            "\n| fault | times | recovered within, median (the upper of two) / longest |\n|---|---|---|"
         )?;
         let mut by_fault: BTreeMap<Fault, Vec<Duration>> = BTreeMap::new();
         for (fault, time) in &self.recoveries {
