@@ -48,8 +48,7 @@ impl Work {
     pub(crate) fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Burst | Self::Steady | Self::Idle => true,
-            Self::Territories | Self::OneTerritory => kind == Kind::Notifier,
-            Self::Resume => matches!(kind, Kind::Notifier | Kind::Floor),
+            Self::Territories | Self::OneTerritory | Self::Resume => kind == Kind::Notifier,
         }
     }
 }
