@@ -66,7 +66,7 @@ async fn an_answer_has_windows_slots_and_conflicts() {
         body["reasons"][1]
             .as_str()
             .unwrap()
-            .starts_with("booked: job \"Boiler\""),
+            .starts_with("booked for job \"Boiler\""),
         "{body}"
     );
 }
