@@ -166,7 +166,10 @@ impl Search {
             let Some(Found { territory, entry }) = cache.find(id).await? else {
                 return Ok(None);
             };
-            if self.territory.as_ref().is_some_and(|t| *t != territory) {
+            let only = self.only.as_ref();
+            if self.territory.as_ref().is_some_and(|t| *t != territory)
+                || only.is_some_and(|only| !only.contains(&territory))
+            {
                 return Ok(None);
             }
             match self.judge(&entry) {

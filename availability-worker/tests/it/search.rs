@@ -1,5 +1,7 @@
 //! Who can take a job.
 
+use availability_worker::engine::{Interval, Query};
+use availability_worker::search::Search;
 use serde_json::{Value, json};
 
 use crate::world::{World, contractor, contractor_with};
@@ -207,4 +209,38 @@ async fn what_another_build_has_packed_is_answered_from_the_schedule_beside_it()
     let one = format!("/v1/availability/{}", schedules[0].contractor_id);
     let (status, body) = world.get(&one).await;
     assert_eq!((status, &body["source"]), (200, &json!("scheduleService")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_moved_out_of_the_territories_that_may_be_seen_is_not_followed() {
+    let world = World::without_worker(&[]).await;
+    let parts = world.parts();
+    for (version, territory) in [(1, "north"), (2, "south")] {
+        let schedule = contractor_with(1, version, &json!({"territory": territory}));
+        world.truth.knows(&schedule);
+        parts.fill().await;
+    }
+    let now = world.clock.now();
+    let start = now.timestamp() / 60;
+    for (only, wanted) in [
+        (Some(vec!["north".to_owned()]), 0),
+        (Some(vec!["south".to_owned()]), 1),
+        (None, 1),
+    ] {
+        let search = Search {
+            query: Query {
+                range: Interval::new(start, start + 1_440),
+                now: start,
+                duration: Some(60),
+                slot_interval: None,
+            },
+            territory: None,
+            only,
+            skills: Vec::new(),
+            limit: 10,
+            after: None,
+        };
+        let page = search.run(&parts.cache, now).await.unwrap();
+        assert_eq!(page.candidates.len(), wanted, "{:?}", search.only);
+    }
 }
