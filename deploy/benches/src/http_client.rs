@@ -55,6 +55,12 @@ pub fn request(
     bytes
 }
 
+/// A request without a body.
+#[must_use]
+pub fn get(path: &str, authority: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n").into_bytes()
+}
+
 /// What is read of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -86,10 +92,28 @@ impl AnswerReader {
     /// # Errors
     /// When the connection ends or what comes is not an answer with a `content-length`.
     pub async fn next(&mut self) -> Result<Answer> {
+        let (answer, length) = self.whole().await?;
+        self.buffer.drain(..length);
+        Ok(answer)
+    }
+
+    /// The next answer with its body.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn next_with_body(&mut self) -> Result<(Answer, Vec<u8>)> {
+        let (answer, length) = self.whole().await?;
+        let body = memchr::memmem::find(&self.buffer, b"\r\n\r\n").map_or(length, |end| end + 4);
+        let body = self.buffer[body..length].to_vec();
+        self.buffer.drain(..length);
+        Ok((answer, body))
+    }
+
+    /// Waits until the next answer is in the buffer: it, and its length with its head.
+    async fn whole(&mut self) -> Result<(Answer, usize)> {
         loop {
-            if let Some((answer, length)) = parse(&self.buffer)? {
-                self.buffer.drain(..length);
-                return Ok(answer);
+            if let Some(whole) = parse(&self.buffer)? {
+                return Ok(whole);
             }
             if self.buffer.len() > MAX_ANSWER {
                 bail!("an answer is longer than {MAX_ANSWER} bytes");

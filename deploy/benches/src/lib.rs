@@ -12,5 +12,7 @@ pub mod latency;
 pub mod machine;
 pub mod peers;
 pub mod pipeline;
+pub mod read_side;
+pub mod search;
 pub mod spread;
 pub mod usage;

@@ -1,0 +1,135 @@
+//! Fills Redis as the worker does: through its own calculation and its version guard.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use availability_worker::cache::{Cache, CacheSettings};
+use availability_worker::config::Config;
+use availability_worker::recalculation::{Origin, Recalculation, Stored};
+use availability_worker::source::ScheduleSource;
+use availability_worker::watchers::Watchers;
+use clap::Parser;
+use shared_events::service::Clock;
+use uuid::Uuid;
+
+use super::roster::Roster;
+
+/// Schedules that are stored at once, as many as a rebuild takes.
+const PAGE: usize = 200;
+
+/// The worker's settings at their defaults.
+#[derive(Debug, Parser)]
+struct Worker {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The worker's settings for a Redis.
+///
+/// # Errors
+/// When the URL is none.
+pub fn cache_settings(redis_url: &str) -> Result<CacheSettings> {
+    Ok(config(redis_url)?.cache)
+}
+
+fn config(redis_url: &str) -> Result<Config> {
+    let arguments = [
+        "availability-worker",
+        "--auth-mode=disabled",
+        "--redis-url",
+        redis_url,
+    ];
+    Ok(Worker::try_parse_from(arguments)?.config)
+}
+
+/// Stores every contractor, marks the cache as complete, and tells how long the worker's part of
+/// it took.
+///
+/// # Errors
+/// When Redis does not take it.
+pub async fn fill(redis_url: &str, roster: &Roster, clock: &Clock) -> Result<Duration> {
+    let config = config(redis_url)?;
+    let cache = Cache::new(&config.cache)?;
+    let recalculation = Recalculation::new(
+        cache.clone(),
+        Arc::new(ScheduleSource::new(&config.source)?),
+        Arc::new(Watchers::default()),
+        clock.clone(),
+        config.horizon_days,
+    );
+    let token = Uuid::new_v4();
+    cache.begin_rebuild(token).await?;
+    let mut took = Duration::ZERO;
+    let numbers: Vec<usize> = (0..roster.contractors).collect();
+    for page in numbers.chunks(PAGE) {
+        let schedules = page
+            .iter()
+            .map(|&number| roster.schedule(number).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let begun = Instant::now();
+        let stored = recalculation
+            .store(schedules, Origin::SourceOfTruth)
+            .await?;
+        took += begun.elapsed();
+        for outcome in stored {
+            ensure!(
+                matches!(outcome, Stored::Held(_)),
+                "a contractor is not stored: {outcome:?}"
+            );
+        }
+    }
+    let complete = cache.finish_rebuild(token).await?;
+    ensure!(complete, "Redis was emptied meanwhile");
+    Ok(took)
+}
+
+/// What Redis says of its memory: all of it, and its version.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn redis_memory(redis_url: &str) -> Result<u64> {
+    let info = info(redis_url, "memory").await?;
+    let used = field(&info, "used_memory").context("Redis does not tell used_memory")?;
+    Ok(used.parse()?)
+}
+
+/// Redis's version.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn redis_version(redis_url: &str) -> Result<String> {
+    let info = info(redis_url, "server").await?;
+    Ok(field(&info, "redis_version").unwrap_or("?").to_owned())
+}
+
+/// Empties Redis.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn empty(redis_url: &str) -> Result<()> {
+    let mut connection = redis::Client::open(redis_url)?
+        .get_multiplexed_async_connection()
+        .await?;
+    redis::cmd("FLUSHALL")
+        .arg("SYNC")
+        .query_async::<()>(&mut connection)
+        .await?;
+    Ok(())
+}
+
+async fn info(redis_url: &str, section: &str) -> Result<String> {
+    let mut connection = redis::Client::open(redis_url)?
+        .get_multiplexed_async_connection()
+        .await?;
+    Ok(redis::cmd("INFO")
+        .arg(section)
+        .query_async(&mut connection)
+        .await?)
+}
+
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+}

@@ -1,0 +1,86 @@
+//! The questions that are asked of the search and of PostgreSQL alike.
+
+use chrono::{DateTime, Days, Utc};
+use serde::Serialize;
+
+use super::roster::Roster;
+
+/// One question: who can take a job.
+#[derive(Debug, Clone, Serialize)]
+pub struct Question {
+    /// What it is called in the report.
+    pub name: &'static str,
+    /// Start of the range.
+    pub from: DateTime<Utc>,
+    /// End of the range.
+    pub to: DateTime<Utc>,
+    /// Minutes that the job takes.
+    pub duration: u16,
+    /// The territory; all without one.
+    pub territory: Option<String>,
+    /// Skills that are needed.
+    pub skills: Vec<&'static str>,
+    /// Contractors that are wanted.
+    pub limit: u16,
+}
+
+impl Question {
+    /// The questions of a roster. Ranges begin tomorrow, so that no answer depends on the minute in
+    /// which it is asked, and end within the horizon.
+    #[must_use]
+    pub fn all(roster: &Roster) -> Vec<Self> {
+        let midnight = roster
+            .now
+            .date_naive()
+            .and_time(chrono::NaiveTime::MIN)
+            .and_utc();
+        let day = |ahead| {
+            midnight
+                .checked_add_days(Days::new(ahead))
+                .unwrap_or(midnight)
+        };
+        let territory = (roster.territories == 1).then(|| Roster::territory(0));
+        let question = |name, from, to, duration, skills: &[&'static str]| Self {
+            name,
+            from: day(from),
+            to: day(to),
+            duration,
+            territory: territory.clone(),
+            skills: skills.to_vec(),
+            limit: 50,
+        };
+        vec![
+            question("2 h in the next week", 1, 8, 120, &[]),
+            question(
+                "2 h in the fourth week, two skills",
+                20,
+                27,
+                120,
+                &["boiler", "gas"],
+            ),
+            question("8 h in four weeks", 1, 28, 480, &[]),
+        ]
+    }
+
+    /// Path and query for the worker.
+    #[must_use]
+    pub fn path(&self, limit: u16, cursor: Option<&str>) -> String {
+        let seconds = chrono::SecondsFormat::Secs;
+        let mut path = format!(
+            "/v1/availability?from={}&to={}&durationMinutes={}&limit={limit}",
+            self.from.to_rfc3339_opts(seconds, true),
+            self.to.to_rfc3339_opts(seconds, true),
+            self.duration,
+        );
+        if let Some(territory) = &self.territory {
+            path += &format!("&territory={territory}");
+        }
+        if !self.skills.is_empty() {
+            path += &format!("&skills={}", self.skills.join(","));
+        }
+        if let Some(cursor) = cursor {
+            path += &format!("&cursor={cursor}");
+        }
+        path
+    }
+}
