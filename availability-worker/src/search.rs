@@ -1,14 +1,17 @@
 //! Who can take a job: contractors by their earliest start.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry as Slot, HashMap};
+
+mod judge;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::cache::{Cache, CacheError, Entry, Found, Held};
-use crate::engine::{FreeTime, Interval, Minute, Query, SlotRequest, first_slot, zone};
+use crate::cache::{Cache, CacheError, Found, Hashes, Packed, Peek, Unreadable, rank};
+use crate::engine::{FreeTime, Minute, Query, SlotRequest, first_slot, zone};
+use judge::{Judge, Verdict};
 use shared_events::Schedule;
-use shared_events::schedule::Status;
 
 /// What is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,16 +76,18 @@ pub struct Page {
     pub next: Option<Place>,
 }
 
-/// What the horizon alone says of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// The earliest start.
-    Starts(Minute),
-    /// There is none, whatever comes after the horizon.
-    Never,
-    /// There is none in the horizon, and the range goes beyond it.
-    Unknown,
+/// What a scan of the horizons alone has found.
+#[derive(Debug, Default)]
+struct Scanned {
+    candidates: Vec<Candidate>,
+    /// Those of whom the schedule has to be asked, by the number of their territory.
+    unknown: BTreeMap<usize, Vec<Uuid>>,
+    /// Those who moved to another territory while the territories were read.
+    moved: Vec<Uuid>,
 }
+
+/// A value that counts: whose, the number of the territory, and the value.
+type Value<'a> = (Uuid, usize, &'a [u8]);
 
 /// How often someone is looked up who moves on from territory to territory meanwhile.
 const ROUNDS: usize = 3;
@@ -98,41 +103,17 @@ impl Search {
         if let Some(only) = &self.only {
             territories.retain(|territory| only.contains(territory));
         }
-        let scan = cache.scan(&territories).await?;
-        if scan.mark.is_none() || (self.territory.is_none() && scan.mark != begun) {
+        let hashes = cache.hashes(&territories).await?;
+        let mark = hashes.mark.clone();
+        if mark.is_none() || (self.territory.is_none() && mark != begun) {
             return Err(SearchError::Incomplete);
         }
-        let mut newest: BTreeMap<Uuid, (usize, Held)> = BTreeMap::new();
-        for (at, values) in scan.territories.into_iter().enumerate() {
-            for (id, held) in values {
-                match newest.get(&id) {
-                    Some((_, known)) if known.rank() >= held.rank() => {}
-                    _ => {
-                        newest.insert(id, (at, held));
-                    }
-                }
-            }
-        }
-
-        let mut candidates = Vec::new();
-        let mut unknown: BTreeMap<usize, Vec<Uuid>> = BTreeMap::new();
-        let mut moved = Vec::new();
-        for (id, (at, held)) in newest {
-            match held {
-                Held::Live(entry) => match self.judge(&entry) {
-                    Verdict::Starts(start) => {
-                        candidates.push(candidate(id, start, &territories[at], *entry));
-                    }
-                    Verdict::Never => {}
-                    Verdict::Unknown => unknown.entry(at).or_default().push(id),
-                },
-                Held::Unreadable { .. } => unknown.entry(at).or_default().push(id),
-                // It has left the territory that was asked for. Where all were asked for, it went
-                // to one that had been read already.
-                Held::Tombstone { .. } if self.territory.is_some() => {}
-                Held::Tombstone { .. } => moved.push(id),
-            }
-        }
+        let Scanned {
+            mut candidates,
+            unknown,
+            mut moved,
+        } = self.scan(&territories, &hashes);
+        drop(hashes);
         if unknown.is_empty() && moved.is_empty() {
             return Ok(self.page(candidates));
         }
@@ -149,10 +130,66 @@ impl Search {
             candidates.extend(self.follow(cache, id, now).await?);
         }
         // What was read after the scan was read from the same filling of the cache.
-        if cache.mark().await? != scan.mark {
+        if cache.mark().await? != mark {
             return Err(SearchError::Incomplete);
         }
         Ok(self.page(candidates))
+    }
+
+    /// Looks at every value, and keeps those with the first places.
+    fn scan(&self, territories: &[String], hashes: &Hashes) -> Scanned {
+        let mut judge = Judge::new(self);
+        let mut first: BTreeMap<Place, Candidate> = BTreeMap::new();
+        let mut unknown: Vec<(Place, usize)> = Vec::new();
+        let mut moved = Vec::new();
+        // One more than the page holds tells whether there is a next one.
+        let wanted = self.limit.saturating_add(1);
+        // The last place that is wanted, once there are enough.
+        let mut last = None;
+        for (id, at, value) in newest(hashes, territories.len()) {
+            let place = |start| Place { start, id };
+            let found = match Peek::of(value) {
+                Ok(Peek::Live(packed)) => judge.judge(id, &packed, last).and_then(|v| match v {
+                    Verdict::Starts(start) if self.after.is_none_or(|a| place(start) > a) => {
+                        let candidate = candidate(place(start), &territories[at], &packed)?;
+                        first.insert(place(start), candidate);
+                        Ok(None)
+                    }
+                    Verdict::Unknown(start) => Ok(Some(start)),
+                    Verdict::Starts(_) | Verdict::Never | Verdict::TooLate => Ok(None),
+                }),
+                Ok(Peek::Tombstone { .. }) => {
+                    // It has left the territory that was asked for. Where all were asked for, it
+                    // went to one that had been read already.
+                    if self.territory.is_none() {
+                        moved.push(id);
+                    }
+                    Ok(None)
+                }
+                Err(Unreadable) => Err(Unreadable),
+            };
+            if let Some(start) = found.unwrap_or(Some(Minute::MIN)) {
+                unknown.push((place(start), at));
+            }
+            if first.len() > wanted {
+                first.pop_last();
+            }
+            if first.len() == wanted {
+                last = first.last_key_value().map(|(place, _)| *place);
+            }
+        }
+        let mut scanned = Scanned {
+            candidates: first.into_values().collect(),
+            moved,
+            unknown: BTreeMap::new(),
+        };
+        for (place, at) in unknown {
+            // Who cannot start before the last of enough others need not be looked at again.
+            if last.is_none_or(|last| place < last) {
+                scanned.unknown.entry(at).or_default().push(place.id);
+            }
+        }
+        scanned
     }
 
     /// Looks up someone who moved while the territories were read.
@@ -163,48 +200,21 @@ impl Search {
         now: DateTime<Utc>,
     ) -> Result<Option<Candidate>, SearchError> {
         for _ in 0..ROUNDS {
-            let Some(Found { territory, entry }) = cache.find(id).await? else {
+            let Some(Found { territory, .. }) = cache.find(id).await? else {
                 return Ok(None);
             };
-            let only = self.only.as_ref();
-            if self.territory.as_ref().is_some_and(|t| *t != territory)
-                || only.is_some_and(|only| !only.contains(&territory))
-            {
+            let elsewhere = self.territory.as_ref().is_some_and(|t| *t != territory);
+            let hidden = self.only.as_ref().is_some_and(|o| !o.contains(&territory));
+            if elsewhere || hidden {
                 return Ok(None);
             }
-            match self.judge(&entry) {
-                Verdict::Starts(start) => return Ok(Some(candidate(id, start, &territory, entry))),
-                Verdict::Never => return Ok(None),
-                Verdict::Unknown => {
-                    let mut kept = cache.schedules(&territory, &[id]).await?;
-                    if let Some(schedule) = kept.pop().flatten() {
-                        return Ok(self.beyond(&schedule, now));
-                    }
-                }
+            // Who moves is rare enough to be calculated from the schedule, whatever the range.
+            let mut kept = cache.schedules(&territory, &[id]).await?;
+            if let Some(schedule) = kept.pop().flatten() {
+                return Ok(self.beyond(&schedule, now));
             }
         }
         Err(SearchError::Incomplete)
-    }
-
-    fn judge(&self, entry: &Entry) -> Verdict {
-        let open = self.query.open_range(entry.min_notice_minutes);
-        if entry.status != Status::Active || !self.has_skills(&entry.skills) || open.is_empty() {
-            return Verdict::Never;
-        }
-        let horizon = entry.free.range;
-        if open.start < horizon.start {
-            return Verdict::Unknown;
-        }
-        let within = Interval::new(open.start, open.end.min(horizon.end));
-        let Ok(zone) = zone(&entry.time_zone) else {
-            return Verdict::Never;
-        };
-        let request = self.request(entry.slot_interval_minutes);
-        match first_slot(zone, &entry.free, within, request) {
-            Some(start) => Verdict::Starts(start),
-            None if open.end > horizon.end => Verdict::Unknown,
-            None => Verdict::Never,
-        }
     }
 
     fn beyond(&self, schedule: &Schedule, now: DateTime<Utc>) -> Option<Candidate> {
@@ -231,9 +241,13 @@ impl Search {
 
     fn request(&self, slot_interval: u32) -> SlotRequest {
         SlotRequest {
-            duration: self.query.duration.unwrap_or(1),
+            duration: self.duration(),
             interval: i64::from(slot_interval),
         }
+    }
+
+    fn duration(&self) -> i64 {
+        self.query.duration.unwrap_or(1)
     }
 
     fn has_skills(&self, skills: &[String]) -> bool {
@@ -259,13 +273,41 @@ impl Search {
     }
 }
 
-fn candidate(id: Uuid, start: Minute, territory: &str, entry: Entry) -> Candidate {
-    Candidate {
-        place: Place { start, id },
+fn candidate(place: Place, territory: &str, packed: &Packed<'_>) -> Result<Candidate, Unreadable> {
+    let rest = packed.rest()?;
+    Ok(Candidate {
+        place,
         territory: territory.to_owned(),
-        time_zone: entry.time_zone,
-        skills: entry.skills,
-        version: entry.version,
-        calculated_at: entry.calculated_at,
+        time_zone: rest.time_zone,
+        skills: rest.skills,
+        version: packed.version,
+        calculated_at: rest.calculated_at,
+    })
+}
+
+/// The value that counts of each contractor. In one territory each has one; while a contractor
+/// moves, two may hold a value for a moment.
+fn newest(hashes: &Hashes, territories: usize) -> Vec<Value<'_>> {
+    let mut values: Vec<Value<'_>> = Vec::new();
+    let mut places: HashMap<Uuid, usize> = HashMap::new();
+    for at in 0..territories {
+        for (id, value) in hashes.values(at) {
+            if territories > 1 {
+                match places.entry(id) {
+                    Slot::Vacant(vacant) => {
+                        vacant.insert(values.len());
+                    }
+                    Slot::Occupied(place) => {
+                        let known = &mut values[*place.get()];
+                        if rank(value) > rank(known.2) {
+                            *known = (id, at, value);
+                        }
+                        continue;
+                    }
+                }
+            }
+            values.push((id, at, value));
+        }
     }
+    values
 }

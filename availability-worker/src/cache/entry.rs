@@ -2,32 +2,40 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | format: 1; 0 is a tombstone |
-//! | 8 | version, big-endian |
-//! | 4 | first day of the horizon, days since 1970-01-01, big-endian; a tombstone's: seconds since the epoch at which it was set, and nothing follows |
-//! | varint | days of the horizon |
-//! | varint | calculated at, milliseconds since the epoch |
+//! | 1 | format: 2; 0 is a tombstone |
+//! | 8 | version |
+//! | 4 | first day of the horizon, days since 1970-01-01; a tombstone's: seconds since the epoch at which it was set, and nothing follows |
+//! | 2 | days of the horizon |
 //! | 1 | status: 0 active, 1 inactive, 2 on leave |
 //! | varint × 2 | minimum notice, slot interval, in minutes |
+//! | varint | minutes of the longest window |
+//! | varint | start of the first window, unclipped, minutes since the epoch |
+//! | varint, pairs | windows: start and end, minutes since the horizon's start, each of 2 bytes in a horizon of at most 45 days, else of 4 |
+//! | varint | calculated at, milliseconds since the epoch |
 //! | text | time zone: varint length, UTF-8 |
 //! | varint, texts | skills |
-//! | varint | start of the first window, unclipped, minutes since the epoch |
-//! | varint, pairs of varints | windows: minutes since the end of the one before (at first: of the horizon's start), length |
 //! | varint, 17 bytes + varint each | conflicts: job id, reason, end of the job in minutes since the epoch |
 //!
-//! Varints are LEB128 of at most ten bytes. The guard in `functions.lua` reads the first 13 bytes of
-//! every format, so a later format keeps them.
+//! Numbers of a fixed size are big-endian; varints are LEB128 of at most ten bytes. What a search
+//! needs of everyone comes first, and windows have a fixed size, so that it finds those of a late
+//! range without reading those before: [`super::packed`]. The guard in `functions.lua` reads the first
+//! 13 bytes of every format, so a later format keeps them.
+//!
+//! Format 1 had windows as pairs of varints after the skills.
 
 use chrono::{DateTime, Utc};
+use shared_events::ConflictReason;
 use shared_events::schedule::Status;
-use shared_events::{Conflict, ConflictReason};
-use uuid::Uuid;
 
+use super::packed::{Packed, Peek, Rest, rank};
 use crate::engine::civil_time::DAY;
-use crate::engine::{EndingConflict, FreeWindows, Interval, Minute};
+use crate::engine::{EndingConflict, FreeWindows, Interval};
 
-pub(super) const FORMAT: u8 = 1;
-const TOMBSTONE: u8 = 0;
+pub(super) const FORMAT: u8 = 2;
+pub(super) const TOMBSTONE: u8 = 0;
+
+/// The longest horizon whose minutes fit into 2 bytes.
+pub(super) const NARROW_DAYS: i64 = 45;
 
 /// What the cache knows of one contractor in one territory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +92,39 @@ impl Entry {
         u32::try_from(self.free.range.start.div_euclid(DAY)).unwrap_or(0)
     }
 
+    /// Decodes all of a packed entry.
+    pub(super) fn unpack(packed: &Packed<'_>) -> Result<Self, Unreadable> {
+        let Rest {
+            calculated_at,
+            time_zone,
+            skills,
+            conflicts,
+        } = packed.rest()?;
+        let mut windows: Vec<Interval> = Vec::with_capacity(packed.windows.len());
+        for window in (0..packed.windows.len()).filter_map(|place| packed.windows.get(place)) {
+            let previous = windows.last().map_or(packed.horizon.start, |w| w.end);
+            if window.is_empty() || window.start < previous || window.end > packed.horizon.end {
+                return Err(Unreadable);
+            }
+            windows.push(window);
+        }
+        Ok(Self {
+            version: packed.version,
+            calculated_at,
+            status: packed.status,
+            min_notice_minutes: packed.min_notice_minutes,
+            slot_interval_minutes: packed.slot_interval_minutes,
+            time_zone,
+            skills,
+            free: FreeWindows {
+                range: packed.horizon,
+                windows,
+                first_start: packed.first_start,
+            },
+            conflicts,
+        })
+    }
+
     /// Packs it.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -92,11 +133,8 @@ impl Entry {
         out.extend_from_slice(&self.version.to_be_bytes());
         out.extend_from_slice(&self.horizon_day().to_be_bytes());
         let range = self.free.range;
-        varint(
-            &mut out,
-            range.end.saturating_sub(range.start).div_euclid(DAY),
-        );
-        varint(&mut out, self.calculated_at.timestamp_millis());
+        let days = range.end.saturating_sub(range.start).div_euclid(DAY);
+        out.extend_from_slice(&u16::try_from(days).unwrap_or(u16::MAX).to_be_bytes());
         out.push(match self.status {
             Status::Active => 0,
             Status::Inactive => 1,
@@ -104,18 +142,25 @@ impl Entry {
         });
         varint(&mut out, self.min_notice_minutes.into());
         varint(&mut out, self.slot_interval_minutes.into());
+        let windows = &self.free.windows;
+        let longest = windows.iter().map(|w| w.end - w.start).max();
+        varint(&mut out, longest.unwrap_or(0));
+        varint(&mut out, self.free.first_start);
+        length(&mut out, windows.len());
+        for minute in windows.iter().flat_map(|w| [w.start, w.end]) {
+            // Windows are clipped to the horizon, so they fit.
+            let after = minute - range.start;
+            if days <= NARROW_DAYS {
+                out.extend_from_slice(&u16::try_from(after).unwrap_or(u16::MAX).to_be_bytes());
+            } else {
+                out.extend_from_slice(&u32::try_from(after).unwrap_or(u32::MAX).to_be_bytes());
+            }
+        }
+        varint(&mut out, self.calculated_at.timestamp_millis());
         text(&mut out, &self.time_zone);
         length(&mut out, self.skills.len());
         for skill in &self.skills {
             text(&mut out, skill);
-        }
-        varint(&mut out, self.free.first_start);
-        length(&mut out, self.free.windows.len());
-        let mut previous = range.start;
-        for window in &self.free.windows {
-            varint(&mut out, window.start.saturating_sub(previous));
-            varint(&mut out, window.end.saturating_sub(window.start));
-            previous = window.end;
         }
         length(&mut out, self.conflicts.len());
         for EndingConflict { conflict, ends } in &self.conflicts {
@@ -152,27 +197,16 @@ impl Held {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
         Self::decode(bytes).unwrap_or_else(|Unreadable| {
-            let mut input = Input(bytes.get(1..).unwrap_or_default());
-            let version = input.array().map_or(0, i64::from_be_bytes);
+            let (version, _) = rank(bytes);
             Self::Unreadable { version }
         })
     }
 
     /// Unpacks a value.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut input = Input(bytes);
-        let format = input.byte()?;
-        let version = i64::from_be_bytes(input.array()?);
-        let third = u32::from_be_bytes(input.array()?);
-        match format {
-            TOMBSTONE => Ok(Self::Tombstone {
-                version,
-                set_at: i64::from(third),
-            }),
-            FORMAT => input
-                .entry(version, i64::from(third))
-                .map(|e| Self::Live(Box::new(e))),
-            _ => Err(Unreadable),
+        match Peek::of(bytes)? {
+            Peek::Tombstone { version, set_at } => Ok(Self::Tombstone { version, set_at }),
+            Peek::Live(packed) => Entry::unpack(&packed).map(|e| Self::Live(Box::new(e))),
         }
     }
 }
@@ -196,119 +230,9 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn entry(&mut self, version: i64, horizon_day: i64) -> Result<Entry, Unreadable> {
-        let start = horizon_day * DAY;
-        let days = self.varint()?;
-        let end = days
-            .checked_mul(DAY)
-            .and_then(|m| m.checked_add(start))
-            .ok_or(Unreadable)?;
-        let calculated_at = DateTime::from_timestamp_millis(self.varint()?).ok_or(Unreadable)?;
-        let status = match self.byte()? {
-            0 => Status::Active,
-            1 => Status::Inactive,
-            2 => Status::OnLeave,
-            _ => return Err(Unreadable),
-        };
-        let min_notice_minutes = u32::try_from(self.varint()?).map_err(|_| Unreadable)?;
-        let slot_interval_minutes = u32::try_from(self.varint()?).map_err(|_| Unreadable)?;
-        let time_zone = self.text()?;
-        let skills = self.list(1, Self::text)?;
-        let first_start = self.varint()?;
-        let mut previous = start;
-        let windows = self.list(2, |input| {
-            let from = previous.checked_add(input.varint()?).ok_or(Unreadable)?;
-            previous = from.checked_add(input.varint()?).ok_or(Unreadable)?;
-            Ok(Interval::new(from, previous))
-        })?;
-        let conflicts = self.list(18, Self::conflict)?;
-        if !self.0.is_empty() {
-            return Err(Unreadable);
-        }
-        let free = FreeWindows {
-            range: Interval::new(start, end),
-            windows,
-            first_start,
-        };
-        Ok(Entry {
-            version,
-            calculated_at,
-            status,
-            min_notice_minutes,
-            slot_interval_minutes,
-            time_zone,
-            skills,
-            free,
-            conflicts,
-        })
-    }
-
-    fn conflict(&mut self) -> Result<EndingConflict, Unreadable> {
-        let job_id = Uuid::from_bytes(self.array()?);
-        let reason = match self.byte()? {
-            0 => ConflictReason::ContractorInactive,
-            1 => ConflictReason::TimeOff,
-            2 => ConflictReason::OutsideWorkingHours,
-            _ => return Err(Unreadable),
-        };
-        let ends: Minute = self.varint()?;
-        Ok(EndingConflict {
-            conflict: Conflict { job_id, reason },
-            ends,
-        })
-    }
-
-    /// A counted list; a count that the remaining bytes cannot hold is refused before anything is reserved.
-    fn list<T>(
-        &mut self,
-        least_bytes: usize,
-        mut item: impl FnMut(&mut Self) -> Result<T, Unreadable>,
-    ) -> Result<Vec<T>, Unreadable> {
-        let count = usize::try_from(self.varint()?).map_err(|_| Unreadable)?;
-        if count > self.0.len() / least_bytes {
-            return Err(Unreadable);
-        }
-        (0..count).map(|_| item(self)).collect()
-    }
-
-    fn text(&mut self) -> Result<String, Unreadable> {
-        let length = usize::try_from(self.varint()?).map_err(|_| Unreadable)?;
-        let (text, rest) = self.0.split_at_checked(length).ok_or(Unreadable)?;
-        self.0 = rest;
-        std::str::from_utf8(text)
-            .map(str::to_owned)
-            .map_err(|_| Unreadable)
-    }
-
-    fn varint(&mut self) -> Result<i64, Unreadable> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return i64::try_from(value).map_err(|_| Unreadable);
-            }
-        }
-        Err(Unreadable)
-    }
-
-    fn byte(&mut self) -> Result<u8, Unreadable> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
-        let (array, rest) = self.0.split_first_chunk::<N>().ok_or(Unreadable)?;
-        self.0 = rest;
-        Ok(*array)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Held};
+    use super::{Entry, Held, rank};
     use crate::engine::{EndingConflict, FreeWindows, Interval};
     use proptest::prelude::*;
     use shared_events::schedule::Status;
@@ -316,6 +240,7 @@ mod tests {
 
     fn entry() -> impl Strategy<Value = Entry> {
         let windows = prop::collection::vec((1_i64..500, 1_i64..900), 0..40);
+        let days = prop_oneof![Just(45_i64), Just(46), Just(366)];
         let conflicts = prop::collection::vec((any::<u128>(), 0_i64..90_000_000), 0..4);
         let skills = prop::collection::vec("[a-z-]{1,12}", 0..4);
         (
@@ -325,8 +250,9 @@ mod tests {
             conflicts,
             skills,
             0_u32..5000,
+            days,
         )
-            .prop_map(|(version, day, gaps, conflicts, skills, notice)| {
+            .prop_map(|(version, day, gaps, conflicts, skills, notice, days)| {
                 let start = day * 1440;
                 let mut at = start;
                 let mut windows = Vec::new();
@@ -344,7 +270,7 @@ mod tests {
                     time_zone: "Europe/London".to_owned(),
                     skills,
                     free: FreeWindows {
-                        range: Interval::new(start, start + 28 * 1440),
+                        range: Interval::new(start, start + days * 1440),
                         first_start: windows.first().map_or(start, |w| w.start),
                         windows,
                     },
@@ -382,6 +308,10 @@ mod tests {
             bytes[0] = 255;
             let version = i64::from_be_bytes(bytes[1..9].try_into().unwrap());
             prop_assert_eq!(Held::read(&bytes), Held::Unreadable { version });
+            for format in [0, 2, 255] {
+                bytes[0] = format;
+                prop_assert_eq!(rank(&bytes[..cut]), Held::read(&bytes[..cut]).rank());
+            }
         }
     }
 }

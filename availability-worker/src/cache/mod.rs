@@ -17,6 +17,7 @@
 mod comparison;
 pub mod entry;
 mod guard;
+pub mod packed;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use uuid::Uuid;
 
 pub use entry::{Entry, Held, Unreadable};
 pub use guard::{Behind, Claim, Put, Registration, Settlement, Write};
+pub use packed::{Packed, Peek, rank};
 
 /// The largest version that the guard compares exactly, 2^53 - 1.
 pub const MAX_VERSION: i64 = (1 << 53) - 1;
@@ -87,6 +89,29 @@ pub struct Scan {
     pub mark: Option<Mark>,
     /// The values, territory by territory.
     pub territories: Vec<Vec<Scanned>>,
+}
+
+/// What one read of some territories saw, not decoded.
+#[derive(Debug)]
+pub struct Hashes {
+    /// The mark, if it was there before and after; without it some contractors may be missing.
+    pub mark: Option<Mark>,
+    territories: Vec<redis::Value>,
+}
+
+impl Hashes {
+    /// The values of the territory at a place of those that were asked for; see [`Peek`] and
+    /// [`Held`].
+    pub fn values(&self, at: usize) -> impl Iterator<Item = (Uuid, &[u8])> {
+        let pairs = self.territories.get(at).and_then(redis::Value::as_map_iter);
+        pairs.into_iter().flatten().filter_map(|pair| match pair {
+            // What is no id was not written here.
+            (redis::Value::BulkString(id), redis::Value::BulkString(value)) => {
+                Some((Uuid::try_parse_ascii(id).ok()?, value.as_slice()))
+            }
+            _ => None,
+        })
+    }
 }
 
 /// One multiplexed connection to Redis, built anew by itself when it breaks. Clones share it.
@@ -247,8 +272,8 @@ impl Cache {
         Ok(sizes.into_iter().sum())
     }
 
-    /// All values of some territories, in one round trip.
-    pub async fn scan(&self, territories: &[String]) -> Result<Scan, CacheError> {
+    /// All values of some territories as they are, in one round trip.
+    pub async fn hashes(&self, territories: &[String]) -> Result<Hashes, CacheError> {
         let mut pipe = redis::pipe();
         // Redis may be emptied, and even filled again, while it answers: only the same mark on both
         // sides says that nothing was missing in between.
@@ -260,17 +285,23 @@ impl Cache {
         let mut answers = VecDeque::from(self.run::<Vec<redis::Value>>(&pipe).await?);
         let before = parsed::<Option<Mark>>(answers.pop_front())?;
         let after = parsed::<Option<Mark>>(answers.pop_back())?;
-        let scanned =
-            |(id, value): (String, Vec<u8>)| Some((Uuid::try_parse(&id).ok()?, Held::read(&value)));
-        let territories = answers
-            .into_iter()
-            .map(|hash| {
-                let hash = parsed::<Vec<(String, Vec<u8>)>>(Some(hash))?;
-                Ok(hash.into_iter().filter_map(scanned).collect())
-            })
-            .collect::<Result<_, CacheError>>()?;
-        let mark = before.filter(|before| after.as_ref() == Some(before));
-        Ok(Scan { mark, territories })
+        Ok(Hashes {
+            mark: before.filter(|before| after.as_ref() == Some(before)),
+            territories: answers.into(),
+        })
+    }
+
+    /// All values of some territories, in one round trip.
+    pub async fn scan(&self, territories: &[String]) -> Result<Scan, CacheError> {
+        let hashes = self.hashes(territories).await?;
+        let values = |at| {
+            let values = hashes.values(at);
+            values.map(|(id, value)| (id, Held::read(value))).collect()
+        };
+        Ok(Scan {
+            territories: (0..territories.len()).map(values).collect(),
+            mark: hashes.mark,
+        })
     }
 
     /// The mark, which is there if every contractor has been taken in since Redis began to hold

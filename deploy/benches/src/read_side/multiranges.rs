@@ -132,7 +132,7 @@ async fn insert(pool: &PgPool, roster: &Roster, numbers: &[usize]) -> Result<()>
     );
     let rows = numbers
         .iter()
-        .map(|&number| Ok(Row::of(roster.schedule(number)?, range)?))
+        .map(|&number| Row::of(roster.schedule(number)?, range))
         .collect::<Result<Vec<Row>>>()?;
     query.push_values(rows, |mut values, row| {
         values

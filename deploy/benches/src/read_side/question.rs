@@ -1,6 +1,6 @@
 //! The questions that are asked of the search and of PostgreSQL alike.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::roster::Roster;
@@ -49,8 +49,11 @@ impl Question {
             skills: skills.to_vec(),
             limit: 50,
         };
+        let mut from_now_on = question("2 h in the next week", 1, 8, 120, &[]);
+        // A moment like any other, not one at which slots start.
+        from_now_on.from += TimeDelta::minutes(9 * 60 + 7);
         vec![
-            question("2 h in the next week", 1, 8, 120, &[]),
+            from_now_on,
             question(
                 "2 h in the fourth week, two skills",
                 20,
@@ -65,22 +68,19 @@ impl Question {
     /// Path and query for the worker.
     #[must_use]
     pub fn path(&self, limit: u16, cursor: Option<&str>) -> String {
-        let seconds = chrono::SecondsFormat::Secs;
-        let mut path = format!(
-            "/v1/availability?from={}&to={}&durationMinutes={}&limit={limit}",
-            self.from.to_rfc3339_opts(seconds, true),
-            self.to.to_rfc3339_opts(seconds, true),
-            self.duration,
-        );
-        if let Some(territory) = &self.territory {
-            path += &format!("&territory={territory}");
-        }
-        if !self.skills.is_empty() {
-            path += &format!("&skills={}", self.skills.join(","));
-        }
-        if let Some(cursor) = cursor {
-            path += &format!("&cursor={cursor}");
-        }
-        path
+        let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        let optional = |name: &str, value: Option<String>| {
+            value.map_or_else(String::new, |value| format!("&{name}={value}"))
+        };
+        let skills = (!self.skills.is_empty()).then(|| self.skills.join(","));
+        [
+            format!("/v1/availability?from={}", instant(self.from)),
+            format!("&to={}", instant(self.to)),
+            format!("&durationMinutes={}&limit={limit}", self.duration),
+            optional("territory", self.territory.clone()),
+            optional("skills", skills),
+            optional("cursor", cursor.map(str::to_owned)),
+        ]
+        .concat()
     }
 }

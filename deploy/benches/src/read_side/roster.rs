@@ -1,17 +1,17 @@
 //! Contractors with a full calendar, the same ones in every run.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, NaiveTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared_events::Schedule;
 use uuid::Uuid;
 
 /// Zones whose offsets are multiples of half an hour, so that their slots are on the same grid in
-/// UTC and a query in SQL needs no time zone.
-const ZONES: [&str; 4] = [
-    "Europe/London",
-    "Europe/Berlin",
-    "America/New_York",
-    "Asia/Kolkata",
+/// UTC and a query in SQL needs no time zone; and about how many half hours they are ahead of UTC.
+const ZONES: [(&str, i32); 4] = [
+    ("Europe/London", 0),
+    ("Europe/Berlin", 2),
+    ("America/New_York", -10),
+    ("Asia/Kolkata", 11),
 ];
 
 /// How the contractors are spread and what they have to do.
@@ -45,7 +45,10 @@ impl Roster {
     pub fn body(&self, number: usize) -> Value {
         let mut dice = Dice::new(number);
         let id = dice.uuid();
-        let jobs: Vec<Value> = (0..self.jobs).map(|job| self.job(job, &mut dice)).collect();
+        let (zone, ahead) = ZONES[dice.below(ZONES.len())];
+        let jobs: Vec<Value> = (0..self.jobs)
+            .map(|job| self.job(job, ahead, &mut dice))
+            .collect();
         let skills: Vec<&str> = ["boiler", "gas", "heat-pump", "solar"]
             .into_iter()
             .filter(|_| dice.below(2) == 0)
@@ -56,7 +59,7 @@ impl Roster {
             "territory": Self::territory(number % self.territories.max(1)),
             "skills": skills,
             "status": if dice.below(50) == 0 { "onLeave" } else { "active" },
-            "timeZone": ZONES[dice.below(ZONES.len())],
+            "timeZone": zone,
             "workingHours": [
                 {"days": ["MO", "TU", "WE", "TH", "FR"], "start": "07:00", "end": "19:00"},
                 {"days": ["SA", "SU"], "start": "08:00", "end": "17:00"},
@@ -82,11 +85,12 @@ impl Roster {
         serde_json::from_value(document)
     }
 
-    /// Two jobs a day, one in the morning and one in the afternoon, with buffers that never meet.
-    fn job(&self, job: usize, dice: &mut Dice) -> Value {
+    /// Two jobs a day, one in the morning and one in the afternoon of the contractor's own zone.
+    fn job(&self, job: usize, half_hours: i32, dice: &mut Dice) -> Value {
         let ahead = u64::try_from(job / 2).unwrap_or(u64::MAX).saturating_add(1);
         let day = self.now.date_naive().checked_add_days(Days::new(ahead));
-        let day = day.unwrap_or_default();
+        let midnight = day.unwrap_or_default().and_time(NaiveTime::MIN).and_utc()
+            - TimeDelta::minutes(30 * i64::from(half_hours));
         let first = if job.is_multiple_of(2) {
             8 * 60
         } else {
@@ -94,12 +98,15 @@ impl Roster {
         };
         let start = first + 15 * dice.below(9);
         let end = start + 45 + 15 * dice.below(6);
-        let clock = |minute: usize| format!("{day}T{:02}:{:02}:00Z", minute / 60, minute % 60);
+        let at = |minute: usize| {
+            let at = midnight + TimeDelta::minutes(i64::try_from(minute).unwrap_or(0));
+            at.to_rfc3339_opts(SecondsFormat::Secs, true)
+        };
         json!({
             "id": dice.uuid(),
             "title": format!("Boiler service at {} Mill Lane", dice.below(200) + 1),
-            "start": clock(start),
-            "end": clock(end),
+            "start": at(start),
+            "end": at(end),
             "bufferBeforeMinutes": 30,
             "bufferAfterMinutes": 30,
         })
