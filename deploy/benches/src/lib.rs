@@ -7,12 +7,14 @@
 pub mod engine;
 pub mod event_stream;
 pub mod floors;
+pub mod growth;
 pub mod http_client;
 pub mod latency;
 pub mod machine;
 pub mod peers;
 pub mod pipeline;
 pub mod read_side;
+pub mod rebuild;
 pub mod search;
 pub mod spread;
 pub mod usage;

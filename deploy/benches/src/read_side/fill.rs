@@ -56,7 +56,7 @@ pub async fn fill(redis_url: &str, roster: &Roster, clock: &Clock) -> Result<Dur
         Arc::new(ScheduleSource::new(&config.source)?),
         Arc::new(Watchers::default()),
         clock.clone(),
-        config.horizon_days,
+        config.horizon.horizon_days,
     );
     let token = Uuid::new_v4();
     cache.begin_rebuild(token).await?;
