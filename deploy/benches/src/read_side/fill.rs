@@ -53,7 +53,11 @@ pub async fn fill(redis_url: &str, roster: &Roster, clock: &Clock) -> Result<Dur
     let cache = Cache::new(&config.cache)?;
     let recalculation = Recalculation::new(
         cache.clone(),
-        Arc::new(ScheduleSource::new(&config.source)?),
+        Arc::new(ScheduleSource::new(
+            &config.source,
+            &config.service.auth.signing,
+            clock.clone(),
+        )?),
         Arc::new(Watchers::default()),
         clock.clone(),
         config.horizon.horizon_days,
