@@ -20,6 +20,10 @@ test *arguments:
 system *arguments:
     just test -p system-tests {{arguments}}
 
+# The event stream with clients that people use, which it downloads (Python and Node packages).
+real-clients:
+    SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run -p notifier --run-ignored only real_clients
+
 # Breaks every part of the system under load and checks that nothing is lost: just soak --minutes 30 --seed 7
 soak *arguments:
     SQLX_OFFLINE=true cargo build --workspace --bins

@@ -125,6 +125,7 @@ impl Foreign {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "downloads packages: run it with `just real-clients`"]
 async fn real_clients_receive_resume_after_a_cut_and_survive_a_restart() {
     let environment = tokio::task::spawn_blocking(environment).await;
     let environment = environment.expect("the packages");
