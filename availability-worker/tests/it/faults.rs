@@ -155,10 +155,15 @@ async fn what_was_lost_with_a_deleted_queue_is_made_good_and_told() {
     let after = contractor(1, 2);
     world.truth.knows(&after);
     let management = world.bed.rabbitmq_management();
-    management
-        .delete_queue(shared_events::topology::SCHEDULE_UPDATED_QUEUE)
-        .await
-        .unwrap();
+    let queue = shared_events::topology::SCHEDULE_UPDATED_QUEUE;
+    management.delete_queue(queue).await.unwrap();
+    // Only the worker declares it again. Reading the stream does so too, and RabbitMQ 3.10 never
+    // cancels the consumer of a queue that is declared again at once.
+    world
+        .until("the worker declares its queue again", async || {
+            management.queue(queue).await.unwrap().is_some()
+        })
+        .await;
     world.told_of(&after).await;
     let path = format!("/v1/availability/{}", after.contractor_id);
     let (_, body) = world.get(&path).await;
