@@ -1,6 +1,7 @@
 //! Loads into the cache because someone asks: one flight a contractor, however many ask.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
@@ -20,6 +21,9 @@ pub enum LoadError {
     /// It cannot be had for now.
     #[error("{0}")]
     Unavailable(String),
+    /// Others were loaded meanwhile, this one perhaps among them.
+    #[error("look at the cache again")]
+    Landed,
 }
 
 /// What was loaded.
@@ -39,6 +43,8 @@ pub struct Loads {
     source: Arc<ScheduleSource>,
     recalculation: Arc<Recalculation>,
     flights: Mutex<HashMap<Uuid, Flight>>,
+    /// How many flights have landed. Changed under the lock of `flights`.
+    landed: AtomicU64,
     most: usize,
 }
 
@@ -51,20 +57,37 @@ impl Loads {
             source,
             recalculation,
             flights: Mutex::default(),
+            landed: AtomicU64::new(0),
             most,
         }
+    }
+
+    /// How many flights have landed by now: to be read before the look at the cache that finds
+    /// nothing.
+    #[must_use]
+    pub fn landed(&self) -> u64 {
+        self.landed.load(Ordering::Acquire)
     }
 
     /// The contractor as schedule-service has it, put into the cache if that is possible. Joins the
     /// flight that is under way, if there is one.
     ///
     /// `store` says whether to try the cache: not when it has just failed to answer, since each
-    /// further attempt may take as long again.
-    pub async fn load(self: &Arc<Self>, id: Uuid, store: bool) -> Result<Loaded, LoadError> {
+    /// further attempt may take as long again. `missed` is what [`landed`](Self::landed) said before
+    /// the cache was looked at: where a flight has landed since, it may have brought what was missing,
+    /// and [`LoadError::Landed`] says to look again instead of asking a second time.
+    pub async fn load(
+        self: &Arc<Self>,
+        id: Uuid,
+        store: bool,
+        missed: Option<u64>,
+    ) -> Result<Loaded, LoadError> {
         let flight = {
             let mut flights = self.lock();
             if let Some(flight) = flights.get(&id) {
                 flight.clone()
+            } else if missed.is_some_and(|missed| missed != self.landed()) {
+                return Err(LoadError::Landed);
             } else if flights.len() >= self.most {
                 return Err(LoadError::Unavailable(
                     "too many contractors are being loaded".to_owned(),
@@ -141,6 +164,8 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        self.loads.lock().remove(&self.id);
+        let mut flights = self.loads.lock();
+        flights.remove(&self.id);
+        self.loads.landed.fetch_add(1, Ordering::Release);
     }
 }

@@ -94,7 +94,7 @@ fn problem_to(caller: &Caller, id: Uuid, error: &ReadError) -> Problem {
 fn problem_of(error: &ReadError) -> Problem {
     match error {
         ReadError::Load(LoadError::Unknown(_)) => Problem::not_found(error.to_string()),
-        ReadError::Load(LoadError::Unavailable(_)) => {
+        ReadError::Load(LoadError::Unavailable(_) | LoadError::Landed) => {
             Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS)
         }
         ReadError::NotYet { held, .. } => {
