@@ -26,7 +26,7 @@ const TROUBLE: u8 = 2;
 /// Where there is no terminal, progress is told every so many contractors.
 const PLAIN_EVERY: u64 = 10_000;
 
-/// The settings of `rebuild`.
+/// The settings of `rebuild`: what is filled, and from where.
 #[derive(Debug, Args)]
 pub struct RebuildSettings {
     #[command(flatten)]
@@ -39,30 +39,27 @@ pub struct RebuildSettings {
     signing: SigningSettings,
 }
 
-/// The settings of `verify`.
+impl RebuildSettings {
+    /// The cache and its source; they connect when they are first used.
+    fn open(&self) -> anyhow::Result<(Cache, Arc<ScheduleSource>)> {
+        let source = ScheduleSource::new(&self.source, &self.signing, Clock::system())?;
+        Ok((Cache::new(&self.cache)?, Arc::new(source)))
+    }
+}
+
+/// The settings of `verify`: what is compared, and how.
 #[derive(Debug, Args)]
 pub struct VerificationSettings {
     #[command(flatten)]
-    horizon: HorizonSettings,
-    #[command(flatten)]
     verify: VerifySettings,
     #[command(flatten)]
-    cache: CacheSettings,
-    #[command(flatten)]
-    source: SourceSettings,
-    #[command(flatten)]
-    signing: SigningSettings,
+    compared: RebuildSettings,
 }
 
 /// Takes every contractor into the cache anew.
 pub(crate) fn rebuild(settings: &RebuildSettings) -> anyhow::Result<()> {
     Runtime::new()?.block_on(async {
-        let cache = Cache::new(&settings.cache)?;
-        let source = Arc::new(ScheduleSource::new(
-            &settings.source,
-            &settings.signing,
-            Clock::system(),
-        )?);
+        let (cache, source) = settings.open()?;
         let recalculation = Recalculation::new(
             cache.clone(),
             Arc::clone(&source),
@@ -119,18 +116,13 @@ pub(crate) fn verify(settings: &VerificationSettings) -> ExitCode {
 
 fn compare(settings: &VerificationSettings) -> anyhow::Result<Report> {
     Runtime::new()?.block_on(async {
-        let cache = Cache::new(&settings.cache)?;
-        let source = Arc::new(ScheduleSource::new(
-            &settings.source,
-            &settings.signing,
-            Clock::system(),
-        )?);
+        let (cache, source) = settings.compared.open()?;
         let mut progress = Progress::new(cache.size().await?);
         let verification = Verification::new(
             cache,
             source,
             Clock::system(),
-            settings.horizon.horizon_days,
+            settings.compared.horizon.horizon_days,
             &settings.verify,
         );
         let report = verification

@@ -7,6 +7,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
+use shared_events::amqp::Headers;
 use shared_events::topology::UPDATES_STREAM;
 use uuid::Uuid;
 
@@ -168,10 +169,8 @@ impl StreamReader {
         self.last_tag = delivery.delivery_tag;
         self.unacked = self.unacked.saturating_add(1);
         let properties = &delivery.properties;
-        let headers = properties.headers().as_ref();
-        let offset = headers
-            .and_then(|headers| headers.inner().get(STREAM_OFFSET))
-            .and_then(unsigned)
+        let offset = Headers::of(properties)
+            .unsigned(STREAM_OFFSET)
             .ok_or(ReadError::NoOffset)?;
         let message_id = properties
             .message_id()
@@ -193,19 +192,5 @@ impl StreamReader {
             },
             body: delivery.data,
         })
-    }
-}
-
-fn unsigned(value: &AMQPValue) -> Option<u64> {
-    match value {
-        AMQPValue::LongLongInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::LongInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::LongUInt(n) => Some(u64::from(*n)),
-        AMQPValue::ShortInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::ShortUInt(n) => Some(u64::from(*n)),
-        AMQPValue::ShortShortInt(n) => u64::try_from(*n).ok(),
-        AMQPValue::ShortShortUInt(n) => Some(u64::from(*n)),
-        AMQPValue::Timestamp(n) => Some(*n),
-        _ => None,
     }
 }

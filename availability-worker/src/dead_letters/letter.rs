@@ -5,7 +5,7 @@ use lapin::message::Delivery;
 use lapin::types::AMQPValue;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared_events::amqp::{Message, TraceHeaders};
+use shared_events::amqp::{Headers, Message, TraceHeaders};
 use shared_events::topology::{
     ATTEMPTS_HEADER, REASON_HEADER, ROUTING_KEY_HEADER, SCHEDULE_UPDATED_QUEUE,
 };
@@ -46,29 +46,22 @@ struct SketchOfData {
 impl Letter {
     pub(super) fn of(message: &Delivery) -> Self {
         let properties = &message.properties;
-        let headers = properties.headers().as_ref();
-        let header = |name: &str| headers.and_then(|table| table.inner().get(name));
-        let text = |name: &str| match header(name) {
-            Some(AMQPValue::LongString(text)) => {
-                Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
-            }
-            _ => None,
+        let headers = Headers::of(properties);
+        let by_broker = || {
+            let word = headers.text("x-first-death-reason")?;
+            Some(format!("the broker: {word}"))
         };
-        let attempts = match header(ATTEMPTS_HEADER) {
-            Some(AMQPValue::LongUInt(n)) => *n,
-            Some(AMQPValue::LongLongInt(n)) => u32::try_from(*n).unwrap_or(0),
-            Some(AMQPValue::LongInt(n)) => u32::try_from(*n).unwrap_or(0),
-            _ => 0,
-        };
-        let by_broker = || text("x-first-death-reason").map(|word| format!("the broker: {word}"));
         let sketch: Sketch = serde_json::from_slice(&message.data).unwrap_or_default();
         let short = |value: &Option<lapin::types::ShortString>| {
             value.as_ref().map(ToString::to_string).unwrap_or_default()
         };
         Self {
             message_id: short(properties.message_id()),
-            attempts,
-            reason: text(REASON_HEADER).or_else(by_broker).unwrap_or_default(),
+            attempts: headers.count(ATTEMPTS_HEADER),
+            reason: headers
+                .text(REASON_HEADER)
+                .or_else(by_broker)
+                .unwrap_or_default(),
             time: properties
                 .timestamp()
                 .and_then(|seconds| i64::try_from(seconds).ok())
@@ -76,12 +69,10 @@ impl Letter {
             contractor: sketch.data.contractor_id.or(sketch.subject),
             version: sketch.data.version,
             event_type: short(properties.kind()),
-            routing_key: text(ROUTING_KEY_HEADER)
+            routing_key: headers
+                .text(ROUTING_KEY_HEADER)
                 .unwrap_or_else(|| message.routing_key.to_string()),
-            trace: TraceHeaders {
-                traceparent: text("traceparent"),
-                tracestate: text("tracestate"),
-            },
+            trace: headers.trace(),
             body: message.data.clone(),
         }
     }

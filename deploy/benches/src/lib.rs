@@ -11,6 +11,7 @@ pub mod growth;
 pub mod http_client;
 pub mod latency;
 pub mod machine;
+pub mod output;
 pub mod peers;
 pub mod pipeline;
 pub mod read_side;

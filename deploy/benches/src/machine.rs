@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use serde::Serialize;
+use tokio::runtime::{Builder, Runtime};
 
 /// Where and when figures were measured.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +44,21 @@ impl Machine {
                 .unwrap_or(f64::NAN),
         }
     }
+}
+
+/// Reads the machine, keeps to its first `cores` processors, and makes a runtime of `threads` threads
+/// for what the benchmark itself does.
+///
+/// # Errors
+/// When there are fewer processors, or no threads can be had.
+pub fn begin(cores: usize, threads: usize) -> Result<(Machine, Runtime)> {
+    let machine = Machine::read(cores);
+    keep_to(cores)?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
+    Ok((machine, runtime))
 }
 
 /// Keeps this process and all that it will start to the first `cores` processors.

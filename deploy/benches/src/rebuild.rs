@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::latency::{Latencies, Quantiles};
 use crate::machine::{self, Machine};
+use crate::output::write_json;
 use crate::read_side::asking::Asking;
 use crate::read_side::fill;
 use crate::read_side::question::Question;
@@ -104,12 +105,7 @@ pub fn run(mut settings: Settings) -> Result<()> {
         settings.runs = 1;
     }
     let cores = usize::from(settings.cores);
-    let machine = Machine::read(cores);
-    machine::keep_to(cores)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let (machine, runtime) = machine::begin(cores, 1)?;
     let clock = Clock::system();
     let measured_at = clock.now();
     let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
@@ -125,11 +121,7 @@ pub fn run(mut settings: Settings) -> Result<()> {
         runs,
     };
     print!("{}", markdown(&report));
-    if let Some(path) = &settings.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    write_json(settings.json.as_deref(), &report)
 }
 
 async fn measure(

@@ -7,6 +7,7 @@ mod access;
 mod connection;
 pub mod consumer;
 mod declare;
+mod headers;
 mod publisher;
 mod settlement;
 
@@ -14,6 +15,7 @@ pub use access::Access;
 pub use connection::{AmqpSettings, Backoff, ConnectError, connect};
 pub use consumer::{Consumer, Delivery, Handler, Outcome};
 pub use declare::declare_topology;
+pub use headers::Headers;
 pub use publisher::{Message, PublishError, Publisher, Refused};
 
 pub use crate::trace::TraceHeaders;

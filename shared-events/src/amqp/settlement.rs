@@ -11,13 +11,13 @@ use rand::RngExt;
 
 use super::connection::Backoff;
 use super::consumer::{Delivery, Handler, Outcome, SessionError};
+use super::headers::Headers;
 use super::publisher::{Message, PublishError, Publisher};
 use crate::failpoint;
 use crate::topology::{
     ATTEMPTS_HEADER, DEAD_LETTER_QUEUE, DELIVERY_COUNT_HEADER, REASON_HEADER, RETRY_QUEUES,
     ROUTING_KEY_HEADER, SUSPECT_QUEUE,
 };
-use crate::trace::TraceHeaders;
 
 /// What has come back so often from consumers that ended while holding it becomes a suspect. Far
 /// below the broker's own limit, which cannot tell a culprit from those who were with it.
@@ -199,25 +199,7 @@ async fn try_handle<H: Handler>(handler: &H, batch: Vec<Delivery>) -> Option<Vec
 fn accept(mut message: Received) -> (Delivery, Received) {
     let body = std::mem::take(&mut message.data).into();
     let properties = &message.properties;
-    let headers = properties.headers().as_ref();
-    let header = |name: &str| headers.and_then(|table| table.inner().get(name));
-    let text = |name: &str| match header(name) {
-        Some(AMQPValue::LongString(text)) => {
-            Some(String::from_utf8_lossy(text.as_bytes()).into_owned())
-        }
-        _ => None,
-    };
-    let number = |name: &str| match header(name) {
-        Some(AMQPValue::LongUInt(n)) => *n,
-        Some(AMQPValue::LongLongInt(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(AMQPValue::LongInt(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(AMQPValue::ShortInt(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(AMQPValue::ShortShortInt(n)) => u32::try_from(*n).unwrap_or(0),
-        Some(AMQPValue::ShortUInt(n)) => u32::from(*n),
-        Some(AMQPValue::ShortShortUInt(n)) => u32::from(*n),
-        _ => 0,
-    };
-    let (attempts, returns) = (number(ATTEMPTS_HEADER), number(DELIVERY_COUNT_HEADER));
+    let headers = Headers::of(properties);
     let delivery = Delivery {
         event_type: properties
             .kind()
@@ -229,14 +211,13 @@ fn accept(mut message: Received) -> (Delivery, Received) {
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        routing_key: text(ROUTING_KEY_HEADER).unwrap_or_else(|| message.routing_key.to_string()),
-        attempts,
-        returns,
+        routing_key: headers
+            .text(ROUTING_KEY_HEADER)
+            .unwrap_or_else(|| message.routing_key.to_string()),
+        attempts: headers.count(ATTEMPTS_HEADER),
+        returns: headers.count(DELIVERY_COUNT_HEADER),
         redelivered: message.redelivered,
-        trace: TraceHeaders {
-            traceparent: text("traceparent"),
-            tracestate: text("tracestate"),
-        },
+        trace: headers.trace(),
         timestamp: properties.timestamp().unwrap_or(0),
         body,
     };

@@ -16,6 +16,7 @@ use stack::servers::rabbitmq::Statistics;
 
 use crate::latency::{Latencies, Quantiles};
 use crate::machine::{self, Machine};
+use crate::output::write_json;
 use crate::read_side::asking::Asking;
 use crate::read_side::bare_read::BareRead;
 use crate::read_side::question::Question;
@@ -117,12 +118,7 @@ pub fn run(mut settings: Settings) -> Result<()> {
         settings.searches = 10;
     }
     let cores = usize::from(settings.cores);
-    let machine = Machine::read(cores);
-    machine::keep_to(cores)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .enable_all()
-        .build()?;
+    let (machine, runtime) = machine::begin(cores, cores)?;
     let clock = Clock::system();
     let measured_at = clock.now();
     let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
@@ -145,11 +141,7 @@ pub fn run(mut settings: Settings) -> Result<()> {
     if let Some(path) = &settings.plot {
         std::fs::write(path, plot::svg(&report)).with_context(|| path.display().to_string())?;
     }
-    if let Some(path) = &settings.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    write_json(settings.json.as_deref(), &report)
 }
 
 async fn measure(

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
 use shared_events::service::Clock;
 use stack::servers::rabbitmq::Statistics;
@@ -20,7 +20,8 @@ use stack::{PrivateServers, ServiceKind, System};
 use tokio::runtime::Runtime;
 
 use crate::floors::Floors;
-use crate::machine::{self, Machine};
+use crate::machine;
+use crate::output::write_json;
 use crate::usage::Program;
 use board::Board;
 use load::{Load, Pace};
@@ -113,14 +114,9 @@ pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
 pub fn run(settings: Settings) -> Result<()> {
     let settings = settings.shortened();
     let cores = usize::from(settings.cores);
-    let machine = Machine::read(cores);
-    machine::keep_to(cores)?;
     // One thread for all clients and answers; this thread sends. The load has to be cheap, for it
     // runs on the same processors.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let (machine, runtime) = machine::begin(cores, 1)?;
     let clock = Clock::system();
     let started_at = clock.now();
     let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
@@ -133,11 +129,7 @@ pub fn run(settings: Settings) -> Result<()> {
         runs: outcome?,
     };
     print!("{}", report::markdown(&report));
-    if let Some(path) = &settings.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    write_json(settings.json.as_deref(), &report)
 }
 
 fn measure(

@@ -5,7 +5,7 @@ mod report;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use stack::servers::rabbitmq::Statistics;
 
 use crate::latency::{Latencies, Quantiles};
 use crate::machine::{self, Machine};
+use crate::output::write_json;
 use crate::read_side::asking::Asking;
 use crate::read_side::bare_read::BareRead;
 use crate::read_side::multiranges::Multiranges;
@@ -166,12 +167,7 @@ impl Asked {
 pub fn run(settings: Settings) -> Result<()> {
     let settings = settings.shortened();
     let cores = usize::from(settings.cores);
-    let machine = Machine::read(cores);
-    machine::keep_to(cores)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores)
-        .enable_all()
-        .build()?;
+    let (machine, runtime) = machine::begin(cores, cores)?;
     let clock = Clock::system();
     let measured_at = clock.now();
     let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
@@ -190,11 +186,7 @@ pub fn run(settings: Settings) -> Result<()> {
         layouts,
     };
     print!("{}", report::markdown(&report));
-    if let Some(path) = &settings.json {
-        let text = serde_json::to_string_pretty(&report)?;
-        std::fs::write(path, text + "\n").with_context(|| path.display().to_string())?;
-    }
-    Ok(())
+    write_json(settings.json.as_deref(), &report)
 }
 
 async fn measure(

@@ -84,12 +84,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(settings: &Settings) -> anyhow::Result<()> {
-    let machine = machine::Machine::read(settings.cores);
-    machine::keep_to(settings.cores)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
+    let (machine, runtime) = machine::begin(settings.cores, 1)?;
     let servers = runtime.block_on(PrivateServers::start_with(Statistics::Default))?;
     let ground = Ground {
         runtime,
