@@ -6,7 +6,7 @@ mod retry;
 use std::time::Duration;
 
 use chrono::NaiveDate;
-use reqwest::header::{ETAG, IF_MATCH};
+use reqwest::header::{ETAG, HeaderValue, IF_MATCH};
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -139,60 +139,62 @@ impl Client {
             .await
     }
 
-    /// Ends time off. That it is gone already is as well.
-    pub async fn end_time_off(&self, contractor: Uuid, off: Uuid) -> Result<(), CallError> {
+    /// Ends time off. That it is gone already is as well: then it says false.
+    pub async fn end_time_off(&self, contractor: Uuid, off: Uuid) -> Result<bool, CallError> {
         self.delete(&format!("/contractors/{contractor}/time-off/{off}"), None)
             .await
     }
 
-    /// Changes a job of a schedule at `version`: its time, or whose it is.
+    /// Changes a job of a schedule at `version`: its time, or whose it is. False where the schedule that
+    /// it is on then has that version still.
     pub async fn change_job(
         &self,
         job: Uuid,
         version: i64,
         change: &Value,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         self.conditional(Method::PATCH, &format!("/jobs/{job}"), version, change)
             .await
     }
 
-    /// Cancels a job. That it is gone already is as well.
-    pub async fn cancel(&self, job: Uuid) -> Result<(), CallError> {
+    /// Cancels a job. That it is gone already is as well: then it says false.
+    pub async fn cancel(&self, job: Uuid) -> Result<bool, CallError> {
         self.delete(&format!("/jobs/{job}"), None).await
     }
 
-    /// Changes fields of a schedule that is at `version`.
+    /// Changes fields of a schedule that is at `version`. False where they were so already.
     pub async fn patch_schedule(
         &self,
         contractor: Uuid,
         version: i64,
         change: &Value,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let path = format!("/contractors/{contractor}/schedule");
         self.conditional(Method::PATCH, &path, version, change)
             .await
     }
 
-    /// Replaces a local day of a schedule that is at `version`.
+    /// Replaces a local day of a schedule that is at `version`. False where it was so already.
     pub async fn put_day(
         &self,
         contractor: Uuid,
         version: i64,
         date: NaiveDate,
         day: &NewDay,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let path = format!("/contractors/{contractor}/date-overrides/{date}");
         self.conditional(Method::PUT, &path, version, &json!(day))
             .await
     }
 
-    /// Gives a local day of a schedule that is at `version` its usual hours back.
+    /// Gives a local day of a schedule that is at `version` its usual hours back. False where it had
+    /// them already.
     pub async fn delete_day(
         &self,
         contractor: Uuid,
         version: i64,
         date: NaiveDate,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let path = format!("/contractors/{contractor}/date-overrides/{date}");
         self.delete(&path, Some(version)).await
     }
@@ -203,7 +205,7 @@ impl Client {
                 .header("Idempotency-Key", key)
                 .json(body)
         };
-        self.written(request).await
+        self.written(request).await.map(|_| ())
     }
 
     async fn conditional(
@@ -212,17 +214,17 @@ impl Client {
         path: &str,
         version: i64,
         body: &Value,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let version = etag(version);
         let request = || {
             self.request(method.clone(), path)
                 .header(IF_MATCH, &version)
                 .json(body)
         };
-        self.written(request).await
+        Ok(self.written(request).await? != version)
     }
 
-    async fn delete(&self, path: &str, version: Option<i64>) -> Result<(), CallError> {
+    async fn delete(&self, path: &str, version: Option<i64>) -> Result<bool, CallError> {
         let version = version.map(etag);
         let request = || {
             let request = self.request(Method::DELETE, path);
@@ -233,19 +235,18 @@ impl Client {
         };
         match self.written(request).await {
             // Gone: by somebody else, or by an attempt whose answer was lost.
-            Err(error) if error.status() == Some(404) => Ok(()),
-            other => other,
+            Err(error) if error.status() == Some(404) => Ok(false),
+            other => other.map(|_| true),
         }
     }
 
     /// Sends a write and holds the service to its word that every write answers an `ETag`.
-    async fn written(&self, request: impl Fn() -> RequestBuilder) -> Result<(), CallError> {
+    async fn written(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<HeaderValue, CallError> {
         let answer = self.retries.send(request).await?;
-        if answer.headers().contains_key(ETAG) {
-            Ok(())
-        } else {
-            Err(CallError::NoEtag)
-        }
+        answer.headers().get(ETAG).cloned().ok_or(CallError::NoEtag)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -49,15 +49,23 @@ impl Proposal {
         std::iter::once(self.contractor).chain(other)
     }
 
-    /// Asks the service for it, once: a retry carries the same key or the same version.
-    pub(super) async fn carry_out(&self, client: &Client) -> Result<(), CallError> {
+    /// Asks the service for it, once: a retry carries the same key or the same version. False where
+    /// nothing was to be changed any more.
+    pub(super) async fn carry_out(&self, client: &Client) -> Result<bool, CallError> {
         let (contractor, version) = (self.contractor, self.version);
         let key = Uuid::new_v4().to_string();
         match &self.action {
-            Action::Book(job) => client.book(contractor, &key, job).await,
-            Action::ChangeJob { job, patch, .. } => client.change_job(*job, version, patch).await,
+            Action::Book(job) => client.book(contractor, &key, job).await.map(|()| true),
+            // Another schedule has versions of its own, and a job that comes to it changes it.
+            Action::ChangeJob { job, to, patch } => {
+                let changed = client.change_job(*job, version, patch).await?;
+                Ok(changed || to.is_some())
+            }
             Action::Cancel(job) => client.cancel(*job).await,
-            Action::TakeOff(off) => client.add_time_off(contractor, &key, off).await,
+            Action::TakeOff(off) => client
+                .add_time_off(contractor, &key, off)
+                .await
+                .map(|()| true),
             Action::EndTimeOff(off) => client.end_time_off(contractor, *off).await,
             Action::PutDay(date, day) => client.put_day(contractor, version, *date, day).await,
             Action::DeleteDay(date) => client.delete_day(contractor, version, *date).await,

@@ -40,9 +40,9 @@ pub(super) async fn play(
     for _ in 0..TRIES {
         let Some(proposal) = next else { break };
         match proposal.carry_out(client).await {
-            Ok(()) => {
-                tracing::debug!(kind = ?proposal.kind, "{}", proposal.words);
-                round.done = Some(proposal.kind);
+            Ok(has_changed) => {
+                tracing::debug!(kind = ?proposal.kind, has_changed, "{}", proposal.words);
+                round.done = has_changed.then_some(proposal.kind);
                 // The change is made; what is not seen now is seen with the next 412.
                 if let Err(error) = look_again(client, board, &proposal, clock).await {
                     tracing::debug!(%error, "cannot read the changed schedule");

@@ -49,9 +49,8 @@ async fn the_demo_seeds_its_roster_and_keeps_changing_it_without_a_mistake() {
         deployment.availability.cached(id, version, &[]).await;
         changes += history.len();
     }
-    // A job that moves to another contractor is one change of the demo's and two of schedules; now and
-    // then a dispatcher sets what is so already, which the demo counts and the schedule does not.
-    assert!(changes >= CONTRACTORS + 40, "{changes}");
+    // A job that moves to another contractor is one change of the demo's and two of schedules.
+    assert!(changes >= CONTRACTORS + 50, "{changes}");
     exchange
         .wait_for("an event for each change", |received| {
             (received.len() == changes).then_some(())
