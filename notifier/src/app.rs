@@ -20,6 +20,7 @@ use crate::replay::Replayer;
 use crate::ring::Ring;
 use crate::subscriptions::Subscriptions;
 use crate::tls;
+use crate::wakers::Wakers;
 
 /// A notifier that listens and is ready to run.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Application {
         let stop = CancellationToken::new();
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let limits = config.ring.limits();
-        let fanout = Arc::new(Fanout::new(Ring::new(limits), shards, clock.clone()));
+        let wakers = Wakers::new(shards, config.clients.schedule_wait());
+        let fanout = Arc::new(Fanout::new(Ring::new(limits), wakers, clock.clone()));
         for shard in 0..fanout.wakers().shards() {
             let (wakers, stop) = (Arc::clone(fanout.wakers()), stop.clone());
             shutdown.spawn(async move {

@@ -212,6 +212,11 @@ pub struct ClientSettings {
     #[arg(long, env = "NEW_STREAMS_PER_SECOND", default_value_t = 500, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub new_streams_per_second: u32,
 
+    /// Milliseconds that a `schedule.updated` may wait for the `availability.updated` that follows it,
+    /// so that one write takes both to a client; 0: it does not wait
+    #[arg(long, env = "SCHEDULE_WAIT_MS", default_value_t = 2, value_parser = value_parser!(u64).range(0..=1_000))]
+    pub schedule_wait_ms: u64,
+
     /// Seconds between the comments that keep proxies from closing a quiet stream
     #[arg(long, env = "HEARTBEAT_SECONDS", default_value_t = 15, value_parser = value_parser!(u64).range(1..=300))]
     pub heartbeat_seconds: u64,
@@ -244,6 +249,12 @@ impl ClientSettings {
             .write_timeout_seconds
             .div_ceil(self.heartbeat_seconds.max(1));
         u32::try_from(heartbeats).unwrap_or(u32::MAX)
+    }
+
+    /// How long a `schedule.updated` may wait for more.
+    #[must_use]
+    pub fn schedule_wait(&self) -> Duration {
+        Duration::from_millis(self.schedule_wait_ms)
     }
 
     /// Between two comments.

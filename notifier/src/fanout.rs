@@ -92,10 +92,10 @@ pub enum Located {
 impl Fanout {
     /// No events and no clients.
     #[must_use]
-    pub fn new(ring: Ring, shards: usize, clock: Clock) -> Self {
+    pub fn new(ring: Ring, wakers: Wakers, clock: Clock) -> Self {
         Self {
             current: RwLock::new(Current { ring, epoch: 0 }),
-            wakers: Arc::new(Wakers::new(shards)),
+            wakers: Arc::new(wakers),
             progress: Progress::default(),
             clock,
         }

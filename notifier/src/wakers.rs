@@ -6,12 +6,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::event::Kind;
 use crate::filter::Facts;
 use crate::slot::Slot;
 
@@ -26,6 +29,8 @@ const MOST_INTERESTS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Interests {
     everything: bool,
+    /// Nothing of it may wait for more.
+    is_urgent: bool,
     territories: HashSet<Box<str>>,
     contractors: HashSet<Uuid>,
 }
@@ -36,6 +41,7 @@ impl Interests {
     pub fn everything() -> Self {
         Self {
             everything: true,
+            is_urgent: true,
             ..Self::default()
         }
     }
@@ -43,6 +49,8 @@ impl Interests {
     /// Adds what an event is about.
     pub fn add(&mut self, facts: &Facts) {
         self.contractors.insert(facts.contractor);
+        // What became of the change follows it closely, and one write can carry both.
+        self.is_urgent |= facts.kind != Kind::Schedule;
         for territory in [Some(&facts.territory), facts.previous_territory.as_ref()]
             .into_iter()
             .flatten()
@@ -60,6 +68,7 @@ impl Interests {
     }
 
     fn merge(&mut self, other: &Self) {
+        self.is_urgent |= other.is_urgent;
         if self.everything {
             return;
         }
@@ -117,15 +126,18 @@ struct Shard {
 #[derive(Debug)]
 pub struct Wakers {
     shards: Box<[Shard]>,
+    patience: Duration,
     next_id: AtomicU64,
 }
 
 impl Wakers {
-    /// No clients yet, in so many shards.
+    /// No clients yet, in so many shards. They are woken for `availability.updated` at once, and for
+    /// `schedule.updated` alone after `patience`.
     #[must_use]
-    pub fn new(shards: usize) -> Self {
+    pub fn new(shards: usize, patience: Duration) -> Self {
         Self {
             shards: (0..shards.max(1)).map(|_| Shard::default()).collect(),
+            patience,
             next_id: AtomicU64::new(0),
         }
     }
@@ -143,6 +155,13 @@ impl Wakers {
         };
         loop {
             shard.work.notified().await;
+            let deadline = Instant::now() + self.patience;
+            while !self.patience.is_zero() && !shard.pending.lock().is_urgent {
+                let more = tokio::time::timeout_at(deadline, shard.work.notified());
+                if more.await.is_err() {
+                    break;
+                }
+            }
             let interests = std::mem::take(&mut *shard.pending.lock());
             shard.members.lock().wake(&interests);
         }
@@ -294,7 +313,7 @@ fn leave<K: std::hash::Hash + Eq>(groups: &mut HashMap<K, Group>, key: &K, id: u
 
 #[cfg(test)]
 mod tests {
-    use super::{Interests, MOST_INTERESTS, PHASES, Wakers, phase_of};
+    use super::{Instant, Interests, MOST_INTERESTS, PHASES, Wakers, phase_of};
     use crate::caller::Caller;
     use crate::event::Kind;
     use crate::filter::{Facts, Filter};
@@ -303,6 +322,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
+    use std::time::Duration;
     use uuid::Uuid;
 
     #[derive(Default)]
@@ -314,10 +334,23 @@ mod tests {
         }
     }
 
+    #[derive(Default)]
+    struct Bell(tokio::sync::Notify);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.notify_one();
+        }
+    }
+
     fn about(contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
+        change(Kind::Availability, contractor, territory, previous)
+    }
+
+    fn change(kind: Kind, contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
         let mut interests = Interests::default();
         interests.add(&Facts {
-            kind: Kind::Schedule,
+            kind,
             contractor: Uuid::from_u128(contractor),
             territory: territory.into(),
             previous_territory: previous.map(Into::into),
@@ -337,7 +370,7 @@ mod tests {
     }
 
     fn woken(query: &str, interests: &Interests) -> bool {
-        let wakers = Arc::new(Wakers::new(1));
+        let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
         let client = wakers.join(client(query));
         let count = Arc::new(Count::default());
         client.slot().register(&Waker::from(Arc::clone(&count)));
@@ -364,9 +397,45 @@ mod tests {
         assert!(!woken("", &Interests::default()));
     }
 
+    /// Announces one after the other; when the client is woken after the last of them.
+    async fn waits(announced: &[Interests]) -> Duration {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        let wakers = Arc::new(Wakers::new(1, PATIENCE));
+        let client = wakers.join(client(""));
+        let woken = Arc::new(Bell::default());
+        client.slot().register(&Waker::from(Arc::clone(&woken)));
+        let runs = tokio::spawn({
+            let wakers = Arc::clone(&wakers);
+            async move { wakers.run(0).await }
+        });
+        let mut last = Instant::now();
+        for interests in announced {
+            tokio::time::sleep(PATIENCE / 4).await;
+            last = Instant::now();
+            wakers.announce(interests);
+        }
+        woken.0.notified().await;
+        runs.abort();
+        last.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_schedule_waits_a_moment_for_what_became_of_it() {
+        let about = |kind| change(kind, 1, "leeds", None);
+        let schedule = || about(Kind::Schedule);
+        let at_once = Duration::from_millis(1);
+        assert!(waits(&[about(Kind::Availability)]).await <= at_once);
+        assert!(waits(&[schedule(), about(Kind::Availability)]).await <= at_once);
+        assert!(waits(&[schedule(), Interests::everything()]).await <= at_once);
+        let alone = waits(&[schedule()]).await.as_secs();
+        assert!((60..=61).contains(&alone), "{alone}");
+        let first_of_two = waits(&[schedule(), schedule()]).await.as_secs();
+        assert!((45..=46).contains(&first_of_two), "{first_of_two}");
+    }
+
     #[test]
     fn streams_end_when_their_time_is_over() {
-        let wakers = Arc::new(Wakers::new(1));
+        let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
         let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("an instant");
         let join = |expires_at| {
             let mut slot = client("");
@@ -394,7 +463,7 @@ mod tests {
 
     #[test]
     fn who_leaves_leaves_nothing_behind() {
-        let wakers = Arc::new(Wakers::new(2));
+        let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
         let one = Uuid::from_u128(1);
         for query in [
             "",
@@ -425,7 +494,7 @@ mod tests {
             "{sizes:?}"
         );
 
-        let wakers = Arc::new(Wakers::new(2));
+        let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
         let client = wakers.join(client(""));
         (0..PHASES).for_each(|phase| wakers.each(phase, |slot| _ = slot.heartbeat(9)));
         assert!(client.slot().takes_heartbeat() && !client.slot().takes_heartbeat());
