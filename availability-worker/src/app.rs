@@ -10,7 +10,7 @@ use shared_events::service::{Access, Clock, Health, Shutdown, http};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Copies};
 use crate::config::Config;
 use crate::handler::ScheduleUpdatedHandler;
 use crate::horizon::HorizonRoll;
@@ -101,7 +101,7 @@ impl Application {
         let searches = usize::try_from(config.max_searches).unwrap_or(Semaphore::MAX_PERMITS);
         let (own, openapi) = routes(Arc::new(ReadSide {
             readings: Readings::new(cache.clone(), loads, watchers, wait),
-            cache,
+            copies: Copies::new(cache, config.copies),
             searches: Semaphore::new(searches),
             cursor_age: TimeDelta::minutes(config.search_cursor_minutes.into()),
             clock,

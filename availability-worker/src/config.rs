@@ -6,7 +6,7 @@ use shared_events::amqp::AmqpSettings;
 use shared_events::amqp::consumer::Limits;
 use shared_events::service::ServiceSettings;
 
-use crate::cache::CacheSettings;
+use crate::cache::{CacheSettings, CopySettings};
 use crate::horizon::{HorizonSettings, RollSettings};
 use crate::source::SourceSettings;
 
@@ -58,6 +58,10 @@ pub struct Config {
     /// Minutes that the cursor of a search holds: its pages keep the now of the first
     #[arg(long, env = "SEARCH_CURSOR_MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_440))]
     pub search_cursor_minutes: u16,
+
+    /// Copies of territories.
+    #[command(flatten)]
+    pub copies: CopySettings,
 
     /// The horizon.
     #[command(flatten, next_help_heading = "Horizon")]

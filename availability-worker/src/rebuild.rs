@@ -194,8 +194,7 @@ impl Rebuild {
         let mut newest: HashMap<Uuid, (i64, usize)> = HashMap::new();
         let territories = self.cache.territories().await?;
         for (at, territory) in territories.iter().enumerate() {
-            let scan = self.cache.scan(std::slice::from_ref(territory)).await?;
-            for (id, held) in scan.territories.into_iter().flatten() {
+            for (id, held) in self.cache.scan(territory).await? {
                 let version = held.version();
                 if matches!(held, Held::Tombstone { .. }) {
                     continue;

@@ -1,14 +1,15 @@
 //! Who can take a job: contractors by their earliest start.
 
 use std::collections::BTreeMap;
-use std::collections::hash_map::{Entry as Slot, HashMap};
+use std::sync::Arc;
 
 mod judge;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::cache::{Cache, CacheError, Found, Hashes, Packed, Peek, Unreadable, rank};
+use crate::cache::copies::Read;
+use crate::cache::{Cache, CacheError, Copies, Found, Packed, Peek, Territory, Unreadable, rank};
 use crate::engine::{FreeTime, Minute, Query, SlotRequest, first_slot, zone};
 use judge::{Judge, Verdict};
 use shared_events::Schedule;
@@ -86,16 +87,14 @@ struct Scanned {
     moved: Vec<Uuid>,
 }
 
-/// A value that counts: whose, the number of the territory, and the value.
-type Value<'a> = (Uuid, usize, &'a [u8]);
-
 /// How often someone is looked up who moves on from territory to territory meanwhile.
 const ROUNDS: usize = 3;
 
 impl Search {
-    /// Reads the territory in one round trip and scans it. What the horizon cannot answer is
-    /// calculated as of `now` from the schedules kept beside it, which takes more.
-    pub async fn run(&self, cache: &Cache, now: DateTime<Utc>) -> Result<Page, SearchError> {
+    /// Brings the copy of the territory up to date in one round trip and scans it. What the horizon
+    /// cannot answer is calculated as of `now` from the schedules in Redis, which takes more.
+    pub async fn run(&self, copies: &Copies, now: DateTime<Utc>) -> Result<Page, SearchError> {
+        let cache = copies.cache();
         let (begun, mut territories) = match &self.territory {
             Some(territory) => (None, vec![territory.clone()]),
             None => cache.marked_territories().await?,
@@ -103,8 +102,10 @@ impl Search {
         if let Some(only) = &self.only {
             territories.retain(|territory| only.contains(territory));
         }
-        let hashes = cache.hashes(&territories).await?;
-        let mark = hashes.mark.clone();
+        let Read {
+            mark,
+            territories: read,
+        } = copies.read(&territories).await?;
         if mark.is_none() || (self.territory.is_none() && mark != begun) {
             return Err(SearchError::Incomplete);
         }
@@ -112,8 +113,8 @@ impl Search {
             mut candidates,
             unknown,
             mut moved,
-        } = self.scan(&territories, &hashes);
-        drop(hashes);
+        } = self.scan(&territories, &read);
+        drop(read);
         if unknown.is_empty() && moved.is_empty() {
             return Ok(self.page(candidates));
         }
@@ -137,7 +138,7 @@ impl Search {
     }
 
     /// Looks at every value, and keeps those with the first places.
-    fn scan(&self, territories: &[String], hashes: &Hashes) -> Scanned {
+    fn scan(&self, names: &[String], territories: &[Arc<Territory>]) -> Scanned {
         let mut judge = Judge::new(self);
         let mut first: BTreeMap<Place, Candidate> = BTreeMap::new();
         let mut unknown: Vec<(Place, usize)> = Vec::new();
@@ -146,29 +147,45 @@ impl Search {
         let wanted = self.limit.saturating_add(1);
         // The last place that is wanted, once there are enough.
         let mut last = None;
-        for (id, at, value) in newest(hashes, territories.len()) {
+        let values = territories.iter().enumerate();
+        let values = values.flat_map(|(at, territory)| territory.values().map(move |v| (at, v)));
+        for (at, (id, value)) in values {
             let place = |start| Place { start, id };
-            let found = match Peek::of(value) {
-                Ok(Peek::Live(packed)) => judge.judge(id, &packed, last).and_then(|v| match v {
-                    Verdict::Starts(start) if self.after.is_none_or(|a| place(start) > a) => {
-                        let candidate = candidate(place(start), &territories[at], &packed)?;
-                        first.insert(place(start), candidate);
-                        Ok(None)
-                    }
-                    Verdict::Unknown(start) => Ok(Some(start)),
-                    Verdict::Starts(_) | Verdict::Never | Verdict::TooLate => Ok(None),
-                }),
+            let verdict = match Peek::of(value) {
+                Ok(Peek::Live(packed)) => judge
+                    .judge(id, &packed, last)
+                    .map(|verdict| (verdict, packed)),
                 Ok(Peek::Tombstone { .. }) => {
                     // It has left the territory that was asked for. Where all were asked for, it
                     // went to one that had been read already.
-                    if self.territory.is_none() {
+                    if self.territory.is_none() && counts(territories, at, id, value) {
                         moved.push(id);
                     }
-                    Ok(None)
+                    continue;
                 }
                 Err(Unreadable) => Err(Unreadable),
             };
-            if let Some(start) = found.unwrap_or(Some(Minute::MIN)) {
+            let start = match verdict {
+                Ok((Verdict::Starts(start), packed)) => {
+                    let is_new = self.after.is_none_or(|after| place(start) > after);
+                    if !is_new || !counts(territories, at, id, value) {
+                        continue;
+                    }
+                    match candidate(place(start), &names[at], &packed) {
+                        Ok(candidate) => {
+                            first.insert(place(start), candidate);
+                            None
+                        }
+                        Err(Unreadable) => Some(Minute::MIN),
+                    }
+                }
+                Ok((Verdict::Unknown(start), _)) => Some(start),
+                Ok((Verdict::Never | Verdict::TooLate, _)) => None,
+                Err(Unreadable) => Some(Minute::MIN),
+            };
+            if let Some(start) = start
+                && counts(territories, at, id, value)
+            {
                 unknown.push((place(start), at));
             }
             if first.len() > wanted {
@@ -285,29 +302,17 @@ fn candidate(place: Place, territory: &str, packed: &Packed<'_>) -> Result<Candi
     })
 }
 
-/// The value that counts of each contractor. In one territory each has one; while a contractor
-/// moves, two may hold a value for a moment.
-fn newest(hashes: &Hashes, territories: usize) -> Vec<Value<'_>> {
-    let mut values: Vec<Value<'_>> = Vec::new();
-    let mut places: HashMap<Uuid, usize> = HashMap::new();
-    for at in 0..territories {
-        for (id, value) in hashes.values(at) {
-            if territories > 1 {
-                match places.entry(id) {
-                    Slot::Vacant(vacant) => {
-                        vacant.insert(values.len());
-                    }
-                    Slot::Occupied(place) => {
-                        let known = &mut values[*place.get()];
-                        if rank(value) > rank(known.2) {
-                            *known = (id, at, value);
-                        }
-                        continue;
-                    }
-                }
-            }
-            values.push((id, at, value));
-        }
-    }
-    values
+/// Whether the value of a contractor in the territory `at` is the one that counts: while a contractor
+/// moves, two territories may hold one for a moment.
+fn counts(territories: &[Arc<Territory>], at: usize, id: Uuid, value: &[u8]) -> bool {
+    let mut others = territories.iter().enumerate();
+    // Of values of the same rank the first one counts.
+    !others.any(|(place, territory)| {
+        let other = (place != at).then(|| territory.value(id)).flatten();
+        other.is_some_and(|other| match rank(other).cmp(&rank(value)) {
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => place < at,
+            std::cmp::Ordering::Less => false,
+        })
+    })
 }

@@ -136,8 +136,7 @@ impl Verification {
     async fn elsewhere(&self) -> Result<HashMap<Uuid, BTreeSet<String>>, CacheError> {
         let mut cached: HashMap<Uuid, BTreeSet<String>> = HashMap::new();
         for territory in self.cache.territories().await? {
-            let scan = self.cache.scan(std::slice::from_ref(&territory)).await?;
-            for (id, held) in scan.territories.into_iter().flatten() {
+            for (id, held) in self.cache.scan(&territory).await? {
                 if !matches!(held, Held::Tombstone { .. }) {
                     cached.entry(id).or_default().insert(territory.clone());
                 }

@@ -34,6 +34,19 @@ local function now()
   return tonumber(redis.call('TIME')[1])
 end
 
+-- Numbers a change of a contractor's value in a territory. The numbers rise, also where Redis goes on
+-- from a replica that had not heard of the last changes: they are the microseconds since the epoch,
+-- unless more than one falls into the same.
+local function note(changes, id)
+  local time = redis.call('TIME')
+  local number = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  local newest = redis.call('ZREVRANGE', changes, 0, 0, 'WITHSCORES')[2]
+  if newest and tonumber(newest) >= number then
+    number = tonumber(newest) + 1
+  end
+  redis.call('ZADD', changes, string.format('%.0f', number), id)
+end
+
 -- keys: home. args: version, territory, '1' to make the home if it is missing, then territories
 -- that are known to hold the contractor.
 -- Answers {'missing'}, {'stale', version, territory} or {'registered', time, other territories...}.
@@ -59,7 +72,7 @@ redis.register_function('LIBRARY_register', function(keys, args)
   return answer
 end)
 
--- keys: windows, schedules of one territory. args: id, version, time of the registration, first day
+-- keys: windows, schedules, changes of one territory. args: id, version, time of the registration, first day
 -- of the horizon, windows entry, schedule, '1' to write the same version over what is there.
 -- Answers {'written'}, {'same'}, {'stale'} or {'late'}.
 redis.register_function('LIBRARY_put', function(keys, args)
@@ -87,10 +100,11 @@ redis.register_function('LIBRARY_put', function(keys, args)
   end
   redis.call('HSET', keys[1], args[1], args[5])
   redis.call('HSET', keys[2], args[1], args[6])
+  note(keys[3], args[1])
   return {'written'}
 end)
 
--- keys: windows, schedules of a territory that the contractor has left. args: id, version.
+-- keys: windows, schedules, changes of a territory that the contractor has left. args: id, version.
 -- Answers 'removed', or 'newer' if a higher version has come there.
 redis.register_function('LIBRARY_remove', function(keys, args)
   local held = redis.call('HGET', keys[1], args[1])
@@ -100,6 +114,7 @@ redis.register_function('LIBRARY_remove', function(keys, args)
   local tombstone = string.char(0) .. struct.pack('>I8', tonumber(args[2])) .. struct.pack('>I4', now())
   redis.call('HSET', keys[1], args[1], tombstone)
   redis.call('HDEL', keys[2], args[1])
+  note(keys[3], args[1])
   return 'removed'
 end)
 
@@ -122,7 +137,7 @@ redis.register_function('LIBRARY_settle', function(keys, args)
   return {'settled'}
 end)
 
--- keys: windows. args: cursor of the scan ('0' at first), how many values to look at, day, format,
+-- keys: windows, changes. args: cursor of the scan ('0' at first), how many values to look at, day, format,
 -- seconds since the epoch. Tombstones that were set before that are dropped.
 -- Answers {next cursor, then id and first day of the horizon of each entry that begins before the
 -- day; -1 as the day of what is of an earlier format}.
@@ -136,6 +151,7 @@ redis.register_function('LIBRARY_behind', function(keys, args)
     if is_tombstone(held) then
       if day < long_ago then
         redis.call('HDEL', keys[1], id)
+        redis.call('ZREM', keys[2], id)
       end
     elseif #held < 13 or string.byte(held, 1) < format then
       answer[#answer + 1] = id
@@ -147,3 +163,28 @@ redis.register_function('LIBRARY_behind', function(keys, args)
   end
   return answer
 end)
+
+-- keys: windows, changes. args: number of a change, how many changes may be told.
+-- Answers {how many values there are, number of the last change, then id and value of each that has
+-- changed since}, or {} where more have.
+redis.register_function{
+  function_name = 'LIBRARY_since',
+  flags = {'no-writes'},
+  callback = function(keys, args)
+    local most = tonumber(args[2])
+    local ids = redis.call('ZRANGEBYSCORE', keys[2], '(' .. args[1], '+inf', 'LIMIT', 0, most + 1)
+    if #ids > most then
+      return {}
+    end
+    local newest = redis.call('ZREVRANGE', keys[2], 0, 0, 'WITHSCORES')[2] or '0'
+    local answer = {tostring(redis.call('HLEN', keys[1])), newest}
+    for _, id in ipairs(ids) do
+      local value = redis.call('HGET', keys[1], id)
+      if value then
+        answer[#answer + 1] = id
+        answer[#answer + 1] = value
+      end
+    end
+    return answer
+  end
+}

@@ -5,7 +5,7 @@ use redis::{RedisError, RedisResult};
 use shared_events::service::failpoint;
 use uuid::Uuid;
 
-use super::{Cache, CacheError, TERRITORIES, home_key, schedules_key, windows_key};
+use super::{Cache, CacheError, TERRITORIES, changes_key, home_key, schedules_key, windows_key};
 
 /// What is to be stored of one contractor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -259,7 +259,7 @@ impl Cache {
         day: i64,
         seconds: i64,
     ) -> Result<(u64, Vec<Behind>), CacheError> {
-        let mut call = self.functions.call("behind", &[windows_key(territory)]);
+        let mut call = self.scan_call("behind", territory);
         call.arg(cursor)
             .arg(count)
             .arg(day)
@@ -280,11 +280,7 @@ impl Cache {
     }
 
     fn put_call(&self, write: &Write) -> redis::Cmd {
-        let keys = [
-            windows_key(&write.territory),
-            schedules_key(&write.territory),
-        ];
-        let mut call = self.functions.call("put", &keys);
+        let mut call = self.functions.call("put", &keys_of(&write.territory));
         call.arg(write.id.to_string())
             .arg(write.version)
             .arg(write.registered_at)
@@ -296,10 +292,22 @@ impl Cache {
     }
 
     fn remove_call(&self, id: Uuid, version: i64, territory: &str) -> redis::Cmd {
-        let keys = [windows_key(territory), schedules_key(territory)];
-        let mut call = self.functions.call("remove", &keys);
+        let mut call = self.functions.call("remove", &keys_of(territory));
         call.arg(id.to_string()).arg(version);
         call
+    }
+
+    /// Asks for the values of a territory that have changed after the change with a number, and which
+    /// the last one is; for nothing where they are more than `most`.
+    pub(super) fn since_call(&self, territory: &str, number: u64, most: usize) -> redis::Cmd {
+        let mut call = self.scan_call("since", territory);
+        call.arg(number).arg(most);
+        call
+    }
+
+    fn scan_call(&self, function: &str, territory: &str) -> redis::Cmd {
+        let keys = [windows_key(territory), changes_key(territory)];
+        self.functions.call(function, &keys)
     }
 
     fn settle_call(&self, write: &Write, cleared: &[String]) -> redis::Cmd {
@@ -307,6 +315,15 @@ impl Cache {
         call.arg(write.version).arg(&write.territory).arg(cleared);
         call
     }
+}
+
+/// What a write of a contractor in a territory touches.
+fn keys_of(territory: &str) -> [String; 3] {
+    [
+        windows_key(territory),
+        schedules_key(territory),
+        changes_key(territory),
+    ]
 }
 
 fn registration(answer: Vec<String>) -> Registration {

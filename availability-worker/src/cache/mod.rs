@@ -4,22 +4,23 @@
 //! |---|---|---|
 //! | `rw:windows:{territory}` | hash | contractor id → packed windows ([`entry`]) or a tombstone |
 //! | `rw:schedules:{territory}` | hash | contractor id → the schedule as JSON, of the same version |
+//! | `rw:changes:{territory}` | sorted set | contractor id → number of the last change of its windows; see [`copies`] |
 //! | `rw:home:{id}` | hash | `v` highest version, `c` its territory, `t:<territory>` wherever it may be stored |
 //! | `rw:territories` | set | territories that were ever written |
 //! | `rw:{complete}` | string | there once every contractor has been taken in, a random token; see [`crate::rebuild`] |
 //! | `rw:{compared}` | string | a comparison with the source of truth was begun lately; see [`crate::reconciliation`] |
 //! | `rw:{complete}:<token>` | string | a rebuild under way, for an hour at most |
 //!
-//! The braces are Redis Cluster hash tags: both hashes of a territory lie in one slot, so one
-//! function updates them together. Nothing expires, and nothing is written but by the functions in
+//! The braces are Redis Cluster hash tags: all keys of a territory lie in one slot, so one function
+//! updates them together. Nothing expires, and nothing is written but by the functions in
 //! `functions.lua`, which let no lower version in.
 
 mod comparison;
+pub mod copies;
 pub mod entry;
 mod guard;
 pub mod packed;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -27,6 +28,7 @@ use redis::{FromRedisValue, Pipeline};
 use shared_events::Schedule;
 use uuid::Uuid;
 
+pub use copies::{Copies, CopySettings, Territory};
 pub use entry::{Entry, Held, Unreadable};
 pub use guard::{Behind, Claim, Put, Registration, Settlement, Write};
 pub use packed::{Packed, Peek, rank};
@@ -81,38 +83,6 @@ pub type Scanned = (Uuid, Held);
 
 /// Says that every contractor is in the cache, and since which filling of it.
 pub type Mark = String;
-
-/// What one read of some territories saw.
-#[derive(Debug)]
-pub struct Scan {
-    /// The mark, if it was there before and after; without it some contractors may be missing.
-    pub mark: Option<Mark>,
-    /// The values, territory by territory.
-    pub territories: Vec<Vec<Scanned>>,
-}
-
-/// What one read of some territories saw, not decoded.
-#[derive(Debug)]
-pub struct Hashes {
-    /// The mark, if it was there before and after; without it some contractors may be missing.
-    pub mark: Option<Mark>,
-    territories: Vec<redis::Value>,
-}
-
-impl Hashes {
-    /// The values of the territory at a place of those that were asked for; see [`Peek`] and
-    /// [`Held`].
-    pub fn values(&self, at: usize) -> impl Iterator<Item = (Uuid, &[u8])> {
-        let pairs = self.territories.get(at).and_then(redis::Value::as_map_iter);
-        pairs.into_iter().flatten().filter_map(|pair| match pair {
-            // What is no id was not written here.
-            (redis::Value::BulkString(id), redis::Value::BulkString(value)) => {
-                Some((Uuid::try_parse_ascii(id).ok()?, value.as_slice()))
-            }
-            _ => None,
-        })
-    }
-}
 
 /// One multiplexed connection to Redis, built anew by itself when it breaks. Clones share it.
 #[derive(Debug, Clone)]
@@ -272,36 +242,16 @@ impl Cache {
         Ok(sizes.into_iter().sum())
     }
 
-    /// All values of some territories as they are, in one round trip.
-    pub async fn hashes(&self, territories: &[String]) -> Result<Hashes, CacheError> {
+    /// All values of a territory.
+    pub async fn scan(&self, territory: &str) -> Result<Vec<Scanned>, CacheError> {
         let mut pipe = redis::pipe();
-        // Redis may be emptied, and even filled again, while it answers: only the same mark on both
-        // sides says that nothing was missing in between.
-        pipe.get(COMPLETE);
-        for territory in territories {
-            pipe.hgetall(windows_key(territory));
-        }
-        pipe.get(COMPLETE);
-        let mut answers = VecDeque::from(self.run::<Vec<redis::Value>>(&pipe).await?);
-        let before = parsed::<Option<Mark>>(answers.pop_front())?;
-        let after = parsed::<Option<Mark>>(answers.pop_back())?;
-        Ok(Hashes {
-            mark: before.filter(|before| after.as_ref() == Some(before)),
-            territories: answers.into(),
-        })
-    }
-
-    /// All values of some territories, in one round trip.
-    pub async fn scan(&self, territories: &[String]) -> Result<Scan, CacheError> {
-        let hashes = self.hashes(territories).await?;
-        let values = |at| {
-            let values = hashes.values(at);
-            values.map(|(id, value)| (id, Held::read(value))).collect()
+        pipe.hgetall(windows_key(territory));
+        let values: Vec<Vec<(Vec<u8>, Vec<u8>)>> = self.run(&pipe).await?;
+        let scanned = |(id, value): (Vec<u8>, Vec<u8>)| {
+            // What is no id was not written here.
+            Some((Uuid::try_parse_ascii(&id).ok()?, Held::read(&value)))
         };
-        Ok(Scan {
-            territories: (0..territories.len()).map(values).collect(),
-            mark: hashes.mark,
-        })
+        Ok(values.into_iter().flatten().filter_map(scanned).collect())
     }
 
     /// The mark, which is there if every contractor has been taken in since Redis began to hold
@@ -360,6 +310,10 @@ fn home_key(id: Uuid) -> String {
 
 fn windows_key(territory: &str) -> String {
     format!("rw:windows:{{{territory}}}")
+}
+
+fn changes_key(territory: &str) -> String {
+    format!("rw:changes:{{{territory}}}")
 }
 
 fn schedules_key(territory: &str) -> String {

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::cache::Cache;
+use crate::cache::Copies;
 use crate::loads::LoadError;
 use crate::readings::{ReadError, Readings};
 
@@ -28,8 +28,8 @@ use crate::readings::{ReadError, Readings};
 pub struct ReadSide {
     /// Single contractors.
     pub readings: Readings,
-    /// The cache, for searches.
-    pub cache: Cache,
+    /// Copies of the territories, for searches.
+    pub copies: Copies,
     /// Bounds the searches that run at once.
     pub searches: Semaphore,
     /// How long a cursor of a search holds.

@@ -178,7 +178,7 @@ pub(super) async fn search(
         after: cursor.map(|cursor| cursor.after),
     };
     let page = search
-        .run(&read_side.cache, now)
+        .run(&read_side.copies, now)
         .await
         .map_err(|error: SearchError| {
             Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS)

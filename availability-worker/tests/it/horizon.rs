@@ -32,14 +32,14 @@ fn roll(world: &World, parts: Parts, spread_minutes: u16) -> HorizonRoll {
 
 /// Versions and first days of the horizon, from Redis.
 async fn days(parts: &Parts) -> BTreeMap<u128, (i64, i64)> {
-    let territories = parts.cache.territories().await.unwrap();
-    let scan = parts.cache.scan(&territories).await.unwrap();
     let mut days = BTreeMap::new();
-    for (id, held) in scan.territories.into_iter().flatten() {
-        if let Held::Live(entry) = held {
-            let (day, version) = (i64::from(entry.horizon_day()), entry.version);
-            let twice = days.insert(id.as_u128(), (version, day));
-            assert_eq!(twice, None, "{id} is in two territories");
+    for territory in parts.cache.territories().await.unwrap() {
+        for (id, held) in parts.cache.scan(&territory).await.unwrap() {
+            if let Held::Live(entry) = held {
+                let (day, version) = (i64::from(entry.horizon_day()), entry.version);
+                let twice = days.insert(id.as_u128(), (version, day));
+                assert_eq!(twice, None, "{id} is in two territories");
+            }
         }
     }
     days

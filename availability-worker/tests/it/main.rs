@@ -5,6 +5,7 @@
 mod access;
 mod cli;
 mod cluster;
+mod copies;
 mod dead_letters;
 mod events;
 mod faults;

@@ -100,11 +100,9 @@ async fn play(world: &World, workers: &[Parts], versions: &[Vec<usize>], steps: 
 
 /// Where everybody is live.
 async fn live(parts: &Parts) -> Vec<(u128, String, i64)> {
-    let territories = parts.cache.territories().await.unwrap();
-    let scan = parts.cache.scan(&territories).await.unwrap();
     let mut live = Vec::new();
-    for (territory, values) in territories.into_iter().zip(scan.territories) {
-        for (id, held) in values {
+    for territory in parts.cache.territories().await.unwrap() {
+        for (id, held) in parts.cache.scan(&territory).await.unwrap() {
             if matches!(held, Held::Live(_)) {
                 live.push((id.as_u128(), territory.clone(), held.version()));
             }

@@ -1,5 +1,6 @@
 //! Who can take a job.
 
+use availability_worker::cache::{Copies, CopySettings};
 use availability_worker::engine::{Interval, Query};
 use availability_worker::search::Search;
 use serde_json::{Value, json};
@@ -220,6 +221,7 @@ async fn who_has_moved_out_of_the_territories_that_may_be_seen_is_not_followed()
         world.truth.knows(&schedule);
         parts.fill().await;
     }
+    let copies = Copies::new(parts.cache.clone(), CopySettings::default());
     let now = world.clock.now();
     let start = now.timestamp() / 60;
     for (only, wanted) in [
@@ -240,7 +242,7 @@ async fn who_has_moved_out_of_the_territories_that_may_be_seen_is_not_followed()
             limit: 10,
             after: None,
         };
-        let page = search.run(&parts.cache, now).await.unwrap();
+        let page = search.run(&copies, now).await.unwrap();
         assert_eq!(page.candidates.len(), wanted, "{:?}", search.only);
     }
 }

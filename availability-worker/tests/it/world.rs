@@ -281,7 +281,7 @@ impl World {
     pub(crate) async fn cached(&self) -> Vec<(String, String, Vec<u8>)> {
         let mut connection = self.redis().await;
         let mut keys: Vec<String> = redis::cmd("KEYS")
-            .arg("rw:*s:{*}")
+            .arg("rw:[ws]*s:{*}")
             .query_async(&mut connection)
             .await
             .unwrap();

@@ -10,6 +10,7 @@ use availability_worker::recalculation::{Origin, Recalculation, Stored};
 use availability_worker::source::ScheduleSource;
 use availability_worker::watchers::Watchers;
 use clap::Parser;
+use shared_events::Schedule;
 use shared_events::service::Clock;
 use uuid::Uuid;
 
@@ -49,19 +50,7 @@ fn config(redis_url: &str) -> Result<Config> {
 /// # Errors
 /// When Redis does not take it.
 pub async fn fill(redis_url: &str, roster: &Roster, clock: &Clock) -> Result<Duration> {
-    let config = config(redis_url)?;
-    let cache = Cache::new(&config.cache)?;
-    let recalculation = Recalculation::new(
-        cache.clone(),
-        Arc::new(ScheduleSource::new(
-            &config.source,
-            &config.service.auth.signing,
-            clock.clone(),
-        )?),
-        Arc::new(Watchers::default()),
-        clock.clone(),
-        config.horizon.horizon_days,
-    );
+    let (cache, recalculation) = writing(redis_url, clock)?;
     let token = Uuid::new_v4();
     cache.begin_rebuild(token).await?;
     let mut took = Duration::ZERO;
@@ -72,20 +61,71 @@ pub async fn fill(redis_url: &str, roster: &Roster, clock: &Clock) -> Result<Dur
             .map(|&number| roster.schedule(number).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let begun = Instant::now();
-        let stored = recalculation
-            .store(schedules, Origin::SourceOfTruth)
-            .await?;
+        store(&recalculation, schedules).await?;
         took += begun.elapsed();
-        for outcome in stored {
-            ensure!(
-                matches!(outcome, Stored::Held(_)),
-                "a contractor is not stored: {outcome:?}"
-            );
-        }
     }
     let complete = cache.finish_rebuild(token).await?;
     ensure!(complete, "Redis was emptied meanwhile");
     Ok(took)
+}
+
+/// Changes contractors of a full cache, each to the same again.
+#[derive(Debug)]
+pub struct Changes<'a> {
+    roster: &'a Roster,
+    recalculation: Recalculation,
+    next: usize,
+}
+
+impl<'a> Changes<'a> {
+    /// Changes of a roster that was stored.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(redis_url: &str, roster: &'a Roster, clock: &Clock) -> Result<Self> {
+        Ok(Self {
+            roster,
+            recalculation: writing(redis_url, clock)?.1,
+            next: 0,
+        })
+    }
+
+    /// Changes the next contractor.
+    ///
+    /// # Errors
+    /// When Redis does not take it.
+    pub async fn make_one(&mut self) -> Result<()> {
+        let schedule = self.roster.schedule(self.next % self.roster.contractors)?;
+        self.next += 1;
+        store(&self.recalculation, vec![Arc::new(schedule)]).await
+    }
+}
+
+fn writing(redis_url: &str, clock: &Clock) -> Result<(Cache, Recalculation)> {
+    let config = config(redis_url)?;
+    let cache = Cache::new(&config.cache)?;
+    let source = ScheduleSource::new(&config.source, &config.service.auth.signing, clock.clone())?;
+    let recalculation = Recalculation::new(
+        cache.clone(),
+        Arc::new(source),
+        Arc::new(Watchers::default()),
+        clock.clone(),
+        config.horizon.horizon_days,
+    );
+    Ok((cache, recalculation))
+}
+
+async fn store(recalculation: &Recalculation, schedules: Vec<Arc<Schedule>>) -> Result<()> {
+    for outcome in recalculation
+        .store(schedules, Origin::SourceOfTruth)
+        .await?
+    {
+        ensure!(
+            matches!(outcome, Stored::Held(_)),
+            "a contractor is not stored: {outcome:?}"
+        );
+    }
+    Ok(())
 }
 
 /// What Redis says of its memory: all of it, and its version.

@@ -18,6 +18,7 @@ use crate::machine::{self, Machine};
 use crate::output::write_json;
 use crate::read_side::asking::Asking;
 use crate::read_side::bare_read::BareRead;
+use crate::read_side::fill::Changes;
 use crate::read_side::multiranges::Multiranges;
 use crate::read_side::question::Question;
 use crate::read_side::roster::Roster;
@@ -36,7 +37,8 @@ const QUERIES_A_ROUND: usize = 2;
 /// Redis and the same question as one multirange query in PostgreSQL
 ///
 /// Everything runs on its own servers and on the same processors, the load included. The answers of
-/// the worker and of PostgreSQL are compared in full before anything is measured.
+/// the worker and of PostgreSQL are compared in full before anything is measured. A contractor changes
+/// before each search.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "search")]
 pub struct Settings {
@@ -208,13 +210,15 @@ async fn measure(
         fill::fill(&backends.redis_url, &roster, clock).await?;
         let multiranges = Multiranges::fill(&backends.database_url, &roster).await?;
         version = multiranges.version().await?;
+        let mut changes = Changes::new(&backends.redis_url, &roster, clock)?;
         let worker = worker::start(servers, NOWHERE, &settings.environment).await?;
         let bare = BareRead::new(&fill::cache_settings(&backends.redis_url)?, &roster).await?;
         let mut bare_read = Latencies::new();
         let mut questions = Vec::new();
         for question in Question::all(&roster) {
             eprintln!("{territories} territories: {}", question.name);
-            let asked = ask(settings, &question, worker.url(), &bare, &multiranges).await?;
+            let peers = (&bare, &multiranges);
+            let asked = ask(settings, &question, worker.url(), peers, &mut changes).await?;
             questions.push(asked);
         }
         for _ in 0..usize::from(settings.rounds) * SEARCHES_A_ROUND {
@@ -238,8 +242,8 @@ async fn ask(
     settings: &Settings,
     question: &Question,
     worker_url: &str,
-    bare: &BareRead,
-    multiranges: &Multiranges,
+    (bare, multiranges): (&BareRead, &Multiranges),
+    changes: &mut Changes<'_>,
 ) -> Result<Asked> {
     let mut asking = Asking::connect(worker_url).await?;
     let found = asking.all_of(question).await?;
@@ -254,6 +258,8 @@ async fn ask(
         // The first round warms up.
         let counts = round > 0;
         for _ in 0..SEARCHES_A_ROUND {
+            // Nobody's answer is still the one from before.
+            changes.make_one().await?;
             record(&mut searches, counts, asking.ask(&path)).await?;
         }
         for _ in 0..SEARCHES_A_ROUND {
