@@ -72,6 +72,7 @@ impl Application {
     fn router(&self, access: Access, shutdown: &Shutdown) -> Router {
         let pool = self.pool.clone();
         let relay = self.relay.clone();
+        let refused = self.relay.clone();
         let health = Health::new(shutdown.soft().clone())
             .check("postgres", move || {
                 let pool = pool.clone();
@@ -83,7 +84,8 @@ impl Application {
             .check("outbox", move || {
                 let relay = relay.clone();
                 async move { relay.check().await }
-            });
+            })
+            .detail("outbox", move || refused.refused());
         let api = Api::new(
             self.pool.clone(),
             self.clock.clone(),

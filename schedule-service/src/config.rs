@@ -13,6 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::import::ImportArgs;
 use crate::outbox_relay::OutboxSettings;
+use crate::set_aside::SetAside;
 use crate::token::TokenArgs;
 
 /// Where the service listens unless it is told otherwise.
@@ -68,6 +69,9 @@ struct Definition {
 pub enum Command {
     /// Loads contractors with their schedules from a file
     Import(Box<ImportArgs>),
+    /// Deals with events that the broker refused too often and that were set aside
+    #[command(subcommand)]
+    Outbox(Box<SetAside>),
     /// Prints a token for development, signed with the secret of `AUTH_MODE=hs256`
     Token(Box<TokenArgs>),
     /// Prints the OpenAPI description of the HTTP interface

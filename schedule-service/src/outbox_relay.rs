@@ -15,11 +15,11 @@ mod lookout;
 mod refusal;
 mod settings;
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shared_events::amqp::{AmqpSettings, Backoff, PublishError, Publisher};
+use futures::future::try_join_all;
+use shared_events::amqp::{AmqpSettings, Backoff, Message, PublishError, Publisher};
 use shared_events::service::{Shutdown, failpoint};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
@@ -38,6 +38,9 @@ pub use settings::OutboxSettings;
 
 /// The shortest wait after a failure, however soon the server seems to be back.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
+/// How many events are published each over a channel of its own at once.
+const ALONE_AT_ONCE: usize = 16;
 
 /// The relay of one process. Clones are the same relay.
 #[derive(Debug, Clone)]
@@ -58,8 +61,8 @@ struct Shared {
     wake: Notify,
     broker: Link,
     database: Link,
-    /// How many events are yet to be published one by one, to find the one that the broker objects to.
-    suspects: AtomicU32,
+    /// What the broker refuses, as it was seen last.
+    refused: Mutex<String>,
     hand_over: HandOver,
     /// What was handed over, until the task that publishes it takes this.
     handed_over: Mutex<Option<Receiver<(Instant, Committed)>>>,
@@ -109,7 +112,7 @@ impl OutboxRelay {
                 wake: Notify::new(),
                 broker: Link::new("broker"),
                 database: Link::new("database"),
-                suspects: AtomicU32::new(0),
+                refused: Mutex::default(),
                 hand_over,
                 handed_over: Mutex::new(Some(handed_over)),
             }),
@@ -178,6 +181,18 @@ impl OutboxRelay {
         ))
     }
 
+    /// What the readiness report tells of events that the broker refuses, as it was seen last.
+    #[must_use]
+    pub fn refused(&self) -> String {
+        let refused = self.shared.refused.lock();
+        refused.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_refused(&self, told: String) {
+        let refused = self.shared.refused.lock();
+        *refused.unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
     /// Relays until `stop`.
     async fn run(self, stop: CancellationToken) {
         let mut connection = None;
@@ -217,15 +232,13 @@ impl OutboxRelay {
             Some(open) => open,
             None => self.bounded(self.connect_options().connect()).await?,
         };
-        let one_by_one = self.shared.suspects.load(Ordering::Relaxed) > 0;
         let settings = &self.shared.settings;
         let limits = Limits {
-            events: if one_by_one { 1 } else { settings.outbox_batch },
+            events: settings.outbox_batch,
             bytes: settings.outbox_batch_bytes,
         };
         let Some(batch) = self.bounded(Batch::claim(&mut database, limits)).await? else {
             self.shared.database.works();
-            self.shared.suspects.store(0, Ordering::Relaxed);
             *connection = Some(database);
             return Ok(Relayed {
                 full: false,
@@ -242,15 +255,6 @@ impl OutboxRelay {
         }
         let span = tracing::info_span!("outbox.relay", batch = claimed);
         let confirmed = self.publish_and_settle(batch).instrument(span).await?;
-        if one_by_one {
-            // A count that another task has set to zero meanwhile stays there.
-            let _ =
-                self.shared
-                    .suspects
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                        left.checked_sub(1)
-                    });
-        }
         *connection = Some(database);
         Ok(Relayed {
             full,
@@ -262,31 +266,15 @@ impl OutboxRelay {
     /// Says how many events the broker has.
     async fn publish_and_settle(&self, batch: Batch<'_>) -> Result<usize, RelayError> {
         failpoint::reached("relay.publishing");
-        let answers = match self.shared.publisher.publish(batch.messages()).await {
-            Ok(answers) => {
-                self.shared.broker.works();
-                answers
-                    .into_iter()
-                    .map(|answer| answer.map_err(|e| e.to_string()))
-                    .collect()
-            }
-            Err(error) if refusal::is_about_a_message(&error) => {
-                match u32::try_from(batch.messages().len()) {
-                    Ok(1) => vec![Err(error.to_string())],
-                    several => {
-                        let suspects = several.unwrap_or(u32::MAX);
-                        self.shared.suspects.store(suspects, Ordering::Relaxed);
-                        self.bounded(batch.release()).await?;
-                        return Err(error.into());
-                    }
-                }
-            }
+        let answers = match self.publish(&batch).await {
+            Ok(answers) => answers,
             Err(error) => {
                 // Whether the database heard it or not: the claim ends with the transaction.
                 let _ = self.bounded(batch.release()).await;
                 return Err(error.into());
             }
         };
+        self.shared.broker.works();
         failpoint::reached("relay.published");
 
         let ages: Vec<Duration> = batch.ages().collect();
@@ -306,10 +294,8 @@ impl OutboxRelay {
                 ),
             }
         }
-        self.bounded(batch.settle(answers, |refusals| {
-            refusal::wait_after(refusals, self.shared.settings.refused_backoff_max())
-        }))
-        .await?;
+        self.bounded(batch.settle(answers, self.shared.settings.patience()))
+            .await?;
         let published = usize::try_from(confirmed).unwrap_or(usize::MAX);
         metrics::counter!("outbox_published_total").increment(confirmed.into());
         metrics::histogram!("outbox_batch_size").record(f64::from(confirmed));
@@ -318,6 +304,36 @@ impl OutboxRelay {
                 .increment(u64::try_from(messages - published).unwrap_or(u64::MAX));
         }
         Ok(published)
+    }
+
+    /// Publishes a batch: the answers, in its order.
+    async fn publish(&self, batch: &Batch<'_>) -> Result<Vec<Result<(), String>>, PublishError> {
+        let (fresh, refused_before) = batch.messages().split_at(batch.fresh());
+        let (mut answers, alone): (Vec<_>, _) = match self.shared.publisher.publish(fresh).await {
+            Ok(answers) => {
+                let answers = answers.into_iter();
+                let answers = answers.map(|answer| answer.map_err(|refused| refused.to_string()));
+                (answers.collect(), refused_before)
+            }
+            // One of them it was, or one that another task published at the same time.
+            Err(error) if refusal::is_about_a_message(&error) => (Vec::new(), batch.messages()),
+            Err(error) => return Err(error),
+        };
+        for some in alone.chunks(ALONE_AT_ONCE) {
+            let some = some.iter().map(|message| self.publish_alone(message));
+            answers.extend(try_join_all(some).await?);
+        }
+        Ok(answers)
+    }
+
+    /// Publishes an event over a channel of its own: what closes it takes nobody along, and is about
+    /// this event.
+    async fn publish_alone(&self, message: &Message) -> Result<Result<(), String>, PublishError> {
+        match self.shared.publisher.publish_alone(message).await {
+            Ok(answer) => Ok(answer.map_err(|refused| refused.to_string())),
+            Err(error) if refusal::is_about_a_message(&error) => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
     }
 
     /// How a relay reaches the database: with bounds on what a relay that has vanished can hold up.

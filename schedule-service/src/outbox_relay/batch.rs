@@ -11,6 +11,8 @@ use shared_events::amqp::{Message, TraceHeaders};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
+use super::refusal::{Fate, Patience};
+
 /// A due row, as it is claimed.
 struct Row {
     id: i64,
@@ -56,7 +58,7 @@ impl Limits {
 pub(super) struct Batch<'c> {
     transaction: Transaction<'c, Postgres>,
     claimed_at: Instant,
-    /// In the order in which they were written.
+    /// In the order in which they were written, those that were refused before last.
     held: Vec<Held>,
     /// One for each of `held`, in the same order.
     messages: Vec<Message>,
@@ -95,7 +97,7 @@ impl<'c> Batch<'c> {
             transaction.rollback().await?;
             return Ok(None);
         }
-        rows.sort_unstable_by_key(|row| row.id);
+        rows.sort_unstable_by_key(|row| (row.attempts > 0, row.id));
         let (held, messages) = rows.into_iter().map(Row::split).unzip();
         Ok(Some(Self {
             transaction,
@@ -105,9 +107,15 @@ impl<'c> Batch<'c> {
         }))
     }
 
-    /// The events: one at least, in the order in which they were written.
+    /// The events: one at least, in the order in which they were written, those that were refused
+    /// before last.
     pub(super) fn messages(&self) -> &[Message] {
         &self.messages
+    }
+
+    /// How many of the events, the first ones, were never refused.
+    pub(super) fn fresh(&self) -> usize {
+        self.held.partition_point(|held| held.attempts == 0)
     }
 
     /// How long each event has been waiting by now.
@@ -123,13 +131,13 @@ impl<'c> Batch<'c> {
         self.transaction.rollback().await
     }
 
-    /// Lets go of what was confirmed, and puts back what was refused (with the reason, in its old
-    /// place), to be tried again after `wait`, which is told how often that was. `answers` are in
-    /// the order of [`messages`](Self::messages).
+    /// Lets go of what was confirmed, and puts back what was refused, with the reason: in its old
+    /// place, to be tried again, or aside, as `patience` says. `answers` are in the order of
+    /// [`messages`](Self::messages).
     pub(super) async fn settle(
         self,
         answers: Vec<Result<(), String>>,
-        wait: impl Fn(i32) -> Duration,
+        patience: Patience,
     ) -> sqlx::Result<()> {
         let Self {
             mut transaction,
@@ -138,24 +146,43 @@ impl<'c> Batch<'c> {
             ..
         } = self;
         let events = held.into_iter().zip(messages);
+        let mut set_aside = Vec::new();
         for ((event, message), answer) in events.zip(answers) {
-            if let Err(reason) = answer {
-                put_back(&mut transaction, event, message, &reason, &wait).await?;
+            let Err(reason) = answer else { continue };
+            // Refused events are rare: a statement for each is simple enough.
+            let attempts = event.attempts.saturating_add(1);
+            match patience.after(attempts) {
+                Fate::Again(wait) => {
+                    put_back(&mut transaction, event, message, &reason, wait).await?;
+                }
+                Fate::SetAside => {
+                    let event_id = event.event_id;
+                    put_aside(&mut transaction, event, message, &reason).await?;
+                    set_aside.push((event_id, attempts, reason));
+                }
             }
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        for (event_id, attempts, reason) in set_aside {
+            metrics::counter!("outbox_failures_total", "reason" => "set_aside").increment(1);
+            tracing::error!(
+                %event_id,
+                attempts,
+                reason,
+                "an event is set aside: `schedule-service outbox retry` sends it again"
+            );
+        }
+        Ok(())
     }
 }
 
-/// Refused events are rare: a statement for each is simple enough.
 async fn put_back(
     connection: &mut PgConnection,
     event: Held,
     message: Message,
     reason: &str,
-    wait: impl Fn(i32) -> Duration,
+    wait: Duration,
 ) -> sqlx::Result<()> {
-    let attempts = event.attempts.saturating_add(1);
     sqlx::query!(
         r#"
         INSERT INTO outbox (
@@ -175,8 +202,38 @@ async fn put_back(
         message.trace.traceparent,
         message.trace.tracestate,
         message.timestamp,
-        attempts,
-        wait(attempts).as_secs_f64(),
+        event.attempts.saturating_add(1),
+        wait.as_secs_f64(),
+        reason,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn put_aside(
+    connection: &mut PgConnection,
+    event: Held,
+    message: Message,
+    reason: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"
+        INSERT INTO outbox_set_aside (
+            id, event_id, event_type, routing_key, payload, traceparent, tracestate, created_at,
+            attempts, reason, set_aside_at
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, clock_timestamp())
+        "#,
+        event.id,
+        event.event_id,
+        message.event_type,
+        message.routing_key,
+        message.body,
+        message.trace.traceparent,
+        message.trace.tracestate,
+        message.timestamp,
+        event.attempts.saturating_add(1),
         reason,
     )
     .execute(connection)

@@ -57,6 +57,7 @@ async fn watch_once(relay: &OutboxRelay, backoff: &mut Backoff) -> Result<Infall
                     .await
                     .map_err(|_| RelayError::Silent(limit))??;
                 backlog.record();
+                relay.note_refused(backlog.told());
                 if backlog.depth > 0 {
                     relay.shared.wake.notify_one();
                 }

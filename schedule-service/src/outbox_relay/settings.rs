@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::refusal::Patience;
+
 /// How the outbox is emptied.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Outbox relay")]
@@ -61,6 +63,12 @@ pub struct OutboxSettings {
           value_parser = clap::value_parser!(u32).range(1..=600))]
     pub outbox_statement_timeout_seconds: u32,
 
+    /// After how many refusals by the broker an event is set aside with the reason, until `outbox retry`
+    /// sends it again; 20 take about an hour. A broker that is away, or does not answer, refuses nothing
+    #[arg(long, env = "OUTBOX_MAX_ATTEMPTS", default_value_t = 20,
+          value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub outbox_max_attempts: u16,
+
     /// The longest wait before an event that the broker refused is tried again, in seconds; the
     /// first wait is one second, and each doubles the one before
     #[arg(long, env = "OUTBOX_REFUSED_BACKOFF_MAX_SECONDS", default_value_t = 300,
@@ -94,8 +102,11 @@ impl OutboxSettings {
         Duration::from_secs(self.outbox_statement_timeout_seconds.into())
     }
 
-    /// The longest wait of a refused event.
-    pub(super) fn refused_backoff_max(&self) -> Duration {
-        Duration::from_secs(self.outbox_refused_backoff_max_seconds.into())
+    /// How a refused event is tried again.
+    pub(super) fn patience(&self) -> Patience {
+        Patience {
+            attempts: self.outbox_max_attempts.into(),
+            longest_wait: Duration::from_secs(self.outbox_refused_backoff_max_seconds.into()),
+        }
     }
 }

@@ -30,6 +30,7 @@ fn help_tells_every_setting_with_its_variable_and_no_secret() {
         "RETENTION_BATCH",
         "AMQP_URL",
         "OUTBOX_RELAYS",
+        "OUTBOX_MAX_ATTEMPTS",
         "AUTH_MODE",
         "RUST_LOG",
     ] {

@@ -18,3 +18,4 @@ mod refusals;
 mod retention;
 mod schedules;
 mod service;
+mod set_aside;

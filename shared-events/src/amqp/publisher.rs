@@ -62,6 +62,19 @@ impl Message {
         }
     }
 
+    /// What AMQP calls a short string holds 255 bytes.
+    fn check(&self) -> Result<(), Refused> {
+        let short = [
+            ("routing key", &self.routing_key),
+            ("message id", &self.message_id),
+            ("type", &self.event_type),
+        ];
+        let too_long = short.iter().find(|(_, text)| text.len() > 255);
+        too_long.map_or(Ok(()), |(name, text)| {
+            Err(Refused::TooLong(name, text.len()))
+        })
+    }
+
     fn properties(&self) -> BasicProperties {
         let mut headers = FieldTable::default();
         let trace = [
@@ -118,6 +131,9 @@ pub enum Refused {
     /// A queue could not take it.
     #[error("refused by the broker (basic.nack)")]
     Nacked,
+    /// AMQP cannot carry it; it was not sent.
+    #[error("its {0} has {1} bytes, and AMQP carries 255")]
+    TooLong(&'static str, usize),
 }
 
 /// Publishes with confirms over one channel, which it opens when first used and again after a failure.
@@ -131,8 +147,8 @@ pub struct Publisher {
 #[derive(Debug)]
 struct Live {
     channel: Channel,
-    /// Kept because the connection closes when its last handle is dropped.
-    _connection: Connection,
+    /// Closes when its last handle is dropped.
+    connection: Connection,
 }
 
 impl Publisher {
@@ -158,7 +174,8 @@ impl Publisher {
 
     /// Publishes all of `messages`, then waits for all confirms: the answers, in their order.
     ///
-    /// Several calls may run at once. An error drops the connection; the next call opens another.
+    /// Several calls may run at once. An error drops the connection; the next call opens another. So
+    /// does an event that no queue takes, because connecting declares what an operator has deleted.
     pub async fn publish(
         &self,
         messages: &[Message],
@@ -167,19 +184,53 @@ impl Publisher {
             return Ok(Vec::new());
         }
         let live = self.live().await?;
+        let answers = self.bounded(send(&live.channel, messages)).await;
+        self.keep_if_well(&live, answers).await
+    }
+
+    /// Publishes one message over a channel of its own, so that an error of the channel can only be
+    /// about this message.
+    pub async fn publish_alone(
+        &self,
+        message: &Message,
+    ) -> Result<Result<(), Refused>, PublishError> {
+        let live = self.live().await?;
+        let answers = self
+            .bounded(async {
+                let channel = confirming(&live.connection).await?;
+                let answers = send(&channel, std::slice::from_ref(message)).await?;
+                channel.close(200, "done".into()).await?;
+                Ok(answers)
+            })
+            .await;
+        let answers = self.keep_if_well(&live, answers).await?;
+        Ok(answers.into_iter().next().unwrap_or(Ok(())))
+    }
+
+    async fn bounded<T>(
+        &self,
+        sending: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, PublishError> {
         let limit = self.settings.publish_timeout();
-        let sent = tokio::time::timeout(limit, send(&live.channel, messages)).await;
-        match sent {
-            Ok(Ok(answers)) => Ok(answers),
-            Ok(Err(error)) => {
-                self.drop_connection(&live).await;
-                Err(error.into())
-            }
-            Err(_) => {
-                self.drop_connection(&live).await;
-                Err(PublishError::TimedOut(limit))
-            }
+        tokio::time::timeout(limit, sending)
+            .await
+            .map_err(|_| PublishError::TimedOut(limit))?
+            .map_err(PublishError::Broker)
+    }
+
+    async fn keep_if_well(
+        &self,
+        live: &Arc<Live>,
+        answers: Result<Vec<Result<(), Refused>>, PublishError>,
+    ) -> Result<Vec<Result<(), Refused>>, PublishError> {
+        let is_well = answers.as_ref().is_ok_and(|answers| {
+            let mut answers = answers.iter();
+            !answers.any(|answer| matches!(answer, Err(Refused::Unroutable(_))))
+        });
+        if !is_well {
+            self.drop_connection(live).await;
         }
+        answers
     }
 
     async fn live(&self) -> Result<Arc<Live>, ConnectError> {
@@ -193,18 +244,12 @@ impl Publisher {
         let connection = connect(&self.settings, &self.name).await?;
         let limit = self.settings.connect_timeout();
         // Bounded like all else: a broker that falls silent here would hold up every publisher.
-        let channel = tokio::time::timeout(limit, async {
-            let channel = connection.create_channel().await?;
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
-            Ok::<_, lapin::Error>(channel)
-        })
-        .await
-        .map_err(|_| ConnectError::TimedOut(limit))??;
+        let channel = tokio::time::timeout(limit, confirming(&connection))
+            .await
+            .map_err(|_| ConnectError::TimedOut(limit))??;
         let live = Arc::new(Live {
             channel,
-            _connection: connection,
+            connection,
         });
         *slot = Some(Arc::clone(&live));
         Ok(live)
@@ -219,32 +264,47 @@ impl Publisher {
     }
 }
 
+async fn confirming(connection: &Connection) -> lapin::Result<Channel> {
+    let channel = connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    Ok(channel)
+}
+
 async fn send(channel: &Channel, messages: &[Message]) -> lapin::Result<Vec<Result<(), Refused>>> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let confirms = try_join_all(messages.iter().map(|message| {
-        channel.basic_publish(
+    let confirms = try_join_all(messages.iter().map(|message| async {
+        if let Err(refused) = message.check() {
+            return Ok(Err(refused));
+        }
+        let confirm = channel.basic_publish(
             message.exchange.into(),
             message.routing_key.as_str().into(),
             options,
             &message.body,
             message.properties(),
-        )
+        );
+        confirm.await.map(Ok)
     }))
     .await?;
-    join_all(confirms)
-        .await
-        .into_iter()
-        .map(|confirm| {
-            Ok(match confirm? {
-                Confirmation::Ack(None) => Ok(()),
-                Confirmation::Ack(Some(returned)) => {
-                    Err(Refused::Unroutable(returned.reply_text.to_string()))
-                }
-                Confirmation::Nack(_) | Confirmation::NotRequested => Err(Refused::Nacked),
-            })
+    join_all(confirms.into_iter().map(|confirm| async {
+        let confirm = match confirm {
+            Ok(confirm) => confirm.await?,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        Ok(match confirm {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(returned)) => {
+                Err(Refused::Unroutable(returned.reply_text.to_string()))
+            }
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(Refused::Nacked),
         })
-        .collect()
+    }))
+    .await
+    .into_iter()
+    .collect()
 }
