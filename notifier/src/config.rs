@@ -129,8 +129,9 @@ pub struct FeedSettings {
     #[arg(long, env = "FEED_TIMEOUT_SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=300))]
     pub feed_timeout_seconds: u64,
 
-    /// After so many seconds without a message, a marker is sent to the stream and waited for
-    #[arg(long, env = "FEED_PROBE_SECONDS", default_value_t = 60, value_parser = value_parser!(u64).range(1..=3600))]
+    /// After so many seconds without a message, a marker is sent to the stream and waited for: brokers
+    /// do not always tell their readers that a stream was deleted
+    #[arg(long, env = "FEED_PROBE_SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
     pub feed_probe_seconds: u64,
 
     /// At the start, the events of the last so many seconds are read into memory

@@ -54,6 +54,18 @@ impl Management {
         self.ask(Method::GET, &["overview"], None).await
     }
 
+    /// Whether the broker lacks memory or disk space, for which it blocks publishers.
+    ///
+    /// # Errors
+    /// When the API does not answer.
+    pub async fn has_alarm(&self) -> Result<bool> {
+        let nodes = list(self.ask(Method::GET, &["nodes"], None).await?)?;
+        let is_set = |node: &Value, alarm: &str| node[alarm].as_bool() == Some(true);
+        Ok(nodes
+            .iter()
+            .any(|node| is_set(node, "mem_alarm") || is_set(node, "disk_free_alarm")))
+    }
+
     /// Makes the virtual host.
     ///
     /// # Errors

@@ -33,6 +33,12 @@ const SYNC_TABLES: &str = "spawn(fun()->F=fun(Again,Round)->\
      file:write_file(os:getenv(\"ROSTERWIRE_TABLES_SYNCED\"),integer_to_list(Round)),\
      timer:sleep(100),Again(Again,Round+1)end,F(F,1)end).";
 
+/// The broker's name among Erlang's nodes.
+const NODE: &str = "rosterwire@localhost";
+
+/// How long `rabbitmqctl` may take, on a busy machine.
+const CONTROL_DEADLINE: Duration = Duration::from_mins(1);
+
 /// How long two of those rounds may take, with a disk that others are using too.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -85,6 +91,8 @@ pub struct RabbitMq {
     server: Arc<Server>,
     amqp: u16,
     management: u16,
+    names: u16,
+    home: PathBuf,
 }
 
 #[derive(Debug)]
@@ -127,12 +135,41 @@ impl RabbitMq {
             distribution,
             names,
         } = ports;
+        let name_port = names.number();
         let held = vec![a, m, prometheus, stream, distribution, names];
         Ok(Self {
             server: Arc::new(Server::start(role, launch, held).await?),
             amqp,
             management,
+            names: name_port,
+            home: folder.join("home"),
         })
+    }
+
+    /// Runs `rabbitmqctl` for this broker.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not succeed.
+    pub async fn control(&self, arguments: &[&str]) -> Result<()> {
+        let program = server::program(
+            "rabbitmqctl",
+            &[PathBuf::from("/usr/lib/rabbitmq/bin/rabbitmqctl")],
+            "rabbitmq-server",
+        )?;
+        let run = tokio::process::Command::new(program)
+            .args(arguments)
+            .env("HOME", &self.home)
+            .env("RABBITMQ_NODENAME", NODE)
+            .env("ERL_EPMD_PORT", self.names.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(CONTROL_DEADLINE, run).await??;
+        if !output.status.success() {
+            let told = String::from_utf8_lossy(&output.stderr);
+            bail!("rabbitmqctl {arguments:?}: {told}");
+        }
+        Ok(())
     }
 
     /// The URL of the default virtual host.
@@ -283,7 +320,7 @@ fn broker_launch(
     Ok(Launch::new("rabbitmq", &program, folder, log)
         .env("HOME", path("home"))
         // Constant, because the data belongs to a node of this name.
-        .env("RABBITMQ_NODENAME", "rosterwire@localhost")
+        .env("RABBITMQ_NODENAME", NODE)
         .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
         .env("RABBITMQ_NODE_PORT", ports.amqp.number().to_string())
         .env(

@@ -19,6 +19,8 @@ use crate::subscriber::SCHEDULE_UPDATED_QUEUE;
 const LONG: Duration = Duration::from_secs(6);
 /// Long enough for everything that is in hand to feel it.
 const SHORT: Duration = Duration::from_secs(3);
+/// How long the broker may take until it notices what alarms it.
+const ALARM: Duration = Duration::from_mins(1);
 /// How long a service may take until it comes to a crash point.
 const CRASH: Duration = Duration::from_secs(30);
 
@@ -72,6 +74,10 @@ pub enum Fault {
     DeleteExchange,
     /// The operator closes all connections to the broker.
     CloseConnections,
+    /// The broker has no memory left for a while, and blocks publishers.
+    MemoryAlarm,
+    /// The broker has too little disk space for a while, and blocks publishers.
+    DiskAlarm,
     /// FLUSHALL.
     FlushRedis,
     /// Redis becomes a read-only replica for a while.
@@ -127,6 +133,8 @@ impl Fault {
             Self::DeleteStream,
             Self::DeleteExchange,
             Self::CloseConnections,
+            Self::MemoryAlarm,
+            Self::DiskAlarm,
             Self::FlushRedis,
             Self::ReadOnlyRedis,
             Self::FullRedis,
@@ -165,6 +173,8 @@ impl Fault {
             Self::DeleteStream => "stream deleted".to_owned(),
             Self::DeleteExchange => "exchange deleted".to_owned(),
             Self::CloseConnections => "connections closed by the operator".to_owned(),
+            Self::MemoryAlarm => "RabbitMQ memory alarm".to_owned(),
+            Self::DiskAlarm => "RabbitMQ disk alarm".to_owned(),
             Self::FlushRedis => "FLUSHALL".to_owned(),
             Self::ReadOnlyRedis => "Redis read-only".to_owned(),
             Self::FullRedis => "Redis out of memory".to_owned(),
@@ -263,6 +273,15 @@ impl Fault {
                 self.operate(site, witness).await?;
                 hold();
                 Ok(())
+            }
+            Self::MemoryAlarm => {
+                let raise = ["set_vm_memory_high_watermark", "absolute", "1MB"];
+                let end = ["set_vm_memory_high_watermark", "0.4"];
+                alarm(site, &raise, &end, hold).await
+            }
+            Self::DiskAlarm => {
+                let raise = ["set_disk_free_limit", "100000GB"];
+                alarm(site, &raise, &["set_disk_free_limit", "50MB"], hold).await
             }
             Self::FlushRedis | Self::ReadOnlyRedis | Self::FullRedis | Self::SlowRedis => {
                 self.trouble_redis(site, hold).await
@@ -365,6 +384,27 @@ async fn kill_and_start(victims: &[Arc<Server>], then: impl Fn()) -> Result<(), 
         victim.restart().await.map_err(words)?;
     }
     Ok(())
+}
+
+/// Has the broker raise an alarm, and end it, by changing a limit.
+async fn alarm(site: &Site, raise: &[&str], end: &[&str], then: impl Fn()) -> Result<(), String> {
+    let management = site.management()?;
+    let until = async |raised: bool| {
+        while management.has_alarm().await.map_err(words)? != raised {
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok::<_, String>(())
+    };
+    let broker = &site.servers.rabbitmq;
+    broker.control(raise).await.map_err(words)?;
+    let raised = timeout(ALARM, until(true)).await;
+    then();
+    sleep(LONG).await;
+    broker.control(end).await.map_err(words)?;
+    raised.map_err(|_| "the broker raises no alarm")??;
+    timeout(ALARM, until(false))
+        .await
+        .map_err(|_| "the broker's alarm does not end")?
 }
 
 async fn paused(victim: &Server, then: impl Fn()) {

@@ -72,12 +72,7 @@ async fn a_killed_rabbitmq_loses_no_answered_write() {
 /// Kills the victim twice while somebody writes, and then looks at everything.
 async fn survives(deployment: &Deployment, victim: Arc<Server>, meanwhile: Meanwhile) {
     let client = deployment.stream("").await;
-    let mut ids = Vec::new();
-    for number in 0..CONTRACTORS {
-        let contractor = json!({"name": format!("Contractor {number}"), "territory": "leeds",
-            "timeZone": "Europe/London"});
-        ids.push(deployment.schedules.create(&contractor).await);
-    }
+    let ids = contractors(deployment).await;
     let writer = Writer::start(deployment.schedules.clone(), &ids);
     for _ in 0..2 {
         writer.more(15).await;
@@ -89,14 +84,34 @@ async fn survives(deployment: &Deployment, victim: Arc<Server>, meanwhile: Meanw
         writer.more(15).await;
     }
     let written = writer.stop().await;
+    nothing_is_lost(deployment, &client, &ids, &written).await;
+}
 
+/// A few new contractors.
+pub(crate) async fn contractors(deployment: &Deployment) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..CONTRACTORS {
+        let contractor = json!({"name": format!("Contractor {number}"), "territory": "leeds",
+            "timeZone": "Europe/London"});
+        ids.push(deployment.schedules.create(&contractor).await);
+    }
+    ids
+}
+
+/// Looks at everything that came of these answered writes.
+pub(crate) async fn nothing_is_lost(
+    deployment: &Deployment,
+    client: &StreamClient,
+    ids: &[String],
+    written: &[Written],
+) {
     let database = &deployment.backends().database_url;
     let drained = async || (outbox::depth(database).await == 0).then_some(());
     eventually("an empty outbox", drained).await;
-    for id in &ids {
-        let last = assert_history(deployment, id, &written).await;
+    for id in ids {
+        let last = assert_history(deployment, id, written).await;
         deployment.availability.cached(id, last, &[]).await;
-        assert_shown(&client, id, last).await;
+        assert_shown(client, id, last).await;
     }
     assert_rising(&client.frames());
     deployment.assert_sound().await;
