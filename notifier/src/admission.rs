@@ -22,6 +22,8 @@ pub enum Refused {
     Full,
     /// As many are open from this address as may be.
     AddressFull,
+    /// As many are open for this token's subject as may be.
+    UserFull,
     /// New ones come too fast from this address.
     TooFast {
         /// One is free again after so many seconds.
@@ -34,7 +36,7 @@ impl Refused {
     #[must_use]
     pub fn retry_after_seconds(self) -> u32 {
         match self {
-            Self::Full | Self::AddressFull => RETRY_AFTER_SECONDS,
+            Self::Full | Self::AddressFull | Self::UserFull => RETRY_AFTER_SECONDS,
             Self::TooFast {
                 retry_after_seconds,
             } => retry_after_seconds,
@@ -45,6 +47,7 @@ impl Refused {
         match self {
             Self::Full => "full",
             Self::AddressFull => "addressFull",
+            Self::UserFull => "userFull",
             Self::TooFast { .. } => "tooFast",
         }
     }
@@ -58,6 +61,7 @@ pub struct Admission(Arc<Inner>);
 struct Inner {
     most: usize,
     most_per_address: u32,
+    most_per_user: u32,
     /// Between two new streams of one address, on the long run.
     spacing: Duration,
     taken: Mutex<Taken>,
@@ -69,6 +73,8 @@ struct Inner {
 struct Taken {
     open: usize,
     addresses: HashMap<IpAddr, Address>,
+    /// The streams of each user that has any.
+    users: HashMap<Arc<str>, u32>,
     /// At so many addresses those are forgotten of which nothing needs to be remembered.
     sweep_at: usize,
 }
@@ -86,6 +92,7 @@ struct Address {
 pub struct Place {
     inner: Arc<Inner>,
     address: IpAddr,
+    user: Option<Arc<str>>,
 }
 
 impl Admission {
@@ -95,6 +102,7 @@ impl Admission {
         Self(Arc::new(Inner {
             most: settings.max_streams,
             most_per_address: settings.max_streams_per_address,
+            most_per_user: settings.max_streams_per_user,
             spacing: Duration::from_secs(1) / settings.new_streams_per_second.max(1),
             taken: Mutex::default(),
             open: metrics::gauge!("notifier_streams_open"),
@@ -105,13 +113,16 @@ impl Admission {
     /// A place for a stream of `caller`.
     pub fn admit(&self, caller: &Caller, now: Instant) -> Result<Place, Refused> {
         let address = network(caller.address);
-        let admitted = self.0.take(address, now);
+        let admitted = self.0.take(address, caller.user.as_ref(), now);
         match admitted {
             Ok(()) => {
                 self.0.open.increment(1.0);
                 self.0.opened.increment(1);
-                let inner = Arc::clone(&self.0);
-                Ok(Place { inner, address })
+                Ok(Place {
+                    inner: Arc::clone(&self.0),
+                    address,
+                    user: caller.user.clone(),
+                })
             }
             Err(refused) => {
                 metrics::counter!("notifier_streams_refused_total", "reason" => refused.name())
@@ -123,10 +134,13 @@ impl Admission {
 }
 
 impl Inner {
-    fn take(&self, address: IpAddr, now: Instant) -> Result<(), Refused> {
+    fn take(&self, address: IpAddr, user: Option<&Arc<str>>, now: Instant) -> Result<(), Refused> {
         let mut taken = self.taken.lock();
         if taken.open >= self.most {
             return Err(Refused::Full);
+        }
+        if user.is_some_and(|user| taken.users.get(user) >= Some(&self.most_per_user)) {
+            return Err(Refused::UserFull);
         }
         if taken.addresses.len() >= taken.sweep_at {
             taken
@@ -159,6 +173,9 @@ impl Inner {
         known.paid_until = known.paid_until.max(now) + self.spacing;
         known.open += 1;
         taken.open += 1;
+        if let Some(user) = user {
+            *taken.users.entry(Arc::clone(user)).or_insert(0) += 1;
+        }
         Ok(())
     }
 }
@@ -169,6 +186,14 @@ impl Drop for Place {
         taken.open -= 1;
         if let Some(address) = taken.addresses.get_mut(&self.address) {
             address.open -= 1;
+        }
+        if let Some(user) = &self.user
+            && let Some(open) = taken.users.get_mut(user)
+        {
+            *open -= 1;
+            if *open == 0 {
+                taken.users.remove(user);
+            }
         }
         self.inner.open.decrement(1.0);
     }
@@ -202,6 +227,7 @@ mod tests {
     fn from(address: &str) -> Caller {
         Caller {
             address: address.parse().expect("an address"),
+            user: None,
             agent: "".into(),
             connection: None,
             expires_at: None,
@@ -223,6 +249,27 @@ mod tests {
         drop(admit("2001:db8::2").expect("a place"));
         let later = now + Duration::from_secs(1);
         admission.admit(&from("10.0.0.1"), later).expect("a place");
+    }
+
+    #[test]
+    fn a_user_has_so_many_places_from_wherever_and_nothing_is_kept_of_who_has_none() {
+        let admission = admission(&["--max-streams-per-user", "2"]);
+        let now = Instant::now();
+        let admit = |user: Option<&str>, address| {
+            let mut caller = from(address);
+            caller.user = user.map(Into::into);
+            admission.admit(&caller, now)
+        };
+        let first = admit(Some("ada"), "10.0.0.1").expect("a place");
+        let second = admit(Some("ada"), "10.0.0.2").expect("a place");
+        let refused = admit(Some("ada"), "10.0.0.3");
+        assert_eq!(refused.err(), Some(Refused::UserFull));
+        let others = ["bob", "cleo"].map(|user| admit(Some(user), "10.0.0.1").expect("a place"));
+        let nobodys = [(); 3].map(|()| admit(None, "10.0.0.1").expect("a place"));
+        drop(first);
+        let third = admit(Some("ada"), "10.0.0.3").expect("a place");
+        drop((second, third, others, nobodys));
+        assert!(admission.0.taken.lock().users.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Who asks for a stream.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use axum::http::header::USER_AGENT;
@@ -20,6 +21,8 @@ const AGENT_BYTES: usize = 120;
 pub struct Caller {
     /// The address that the connection came from.
     pub address: IpAddr,
+    /// The subject of its token; none where access is not checked.
+    pub user: Option<Arc<str>>,
     /// What the client calls itself, shortened; empty where it does not say.
     pub agent: Box<str>,
     /// Drops the connection, for a client that takes nothing any more. There is none where the
@@ -34,6 +37,7 @@ impl Caller {
     #[must_use]
     pub fn of(parts: &Parts) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let known = parts.extensions.get::<service::Caller>();
         let agent = parts.headers.get(USER_AGENT);
         let agent = agent.and_then(|agent| agent.to_str().ok());
         let mut agent = agent.unwrap_or_default();
@@ -42,14 +46,17 @@ impl Caller {
             address: peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| {
                 peer.0.ip().to_canonical()
             }),
+            user: known.and_then(user),
             agent: agent.into(),
             connection: parts.extensions.get::<Connection>().cloned(),
-            expires_at: parts
-                .extensions
-                .get::<service::Caller>()
-                .and_then(service::Caller::expires_at),
+            expires_at: known.and_then(service::Caller::expires_at),
         }
     }
+}
+
+/// Where access is not checked there is no token and so no end of one, and anybody may be anyone.
+fn user(known: &service::Caller) -> Option<Arc<str>> {
+    known.expires_at().map(|_| known.subject().into())
 }
 
 #[cfg(test)]

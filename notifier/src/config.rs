@@ -208,6 +208,11 @@ pub struct ClientSettings {
     #[arg(long, env = "MAX_STREAMS_PER_ADDRESS", default_value_t = 19_000, value_parser = value_parser!(u32).range(1..))]
     pub max_streams_per_address: u32,
 
+    /// Event streams that are open at once for one user, which is the subject of a token; over it a
+    /// request is answered 429. Where AUTH_MODE is disabled there are no users
+    #[arg(long, env = "MAX_STREAMS_PER_USER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
+    pub max_streams_per_user: u32,
+
     /// New event streams a second from one address, on the long run; over it a request is answered
     /// 429. As many as MAX_STREAMS_PER_ADDRESS may come at once
     #[arg(long, env = "NEW_STREAMS_PER_SECOND", default_value_t = 500, value_parser = value_parser!(u32).range(1..=1_000_000))]

@@ -129,6 +129,7 @@ mod tests {
     fn slot() -> Slot {
         let caller = Caller {
             address: [127, 0, 0, 1].into(),
+            user: None,
             agent: "".into(),
             connection: None,
             expires_at: None,

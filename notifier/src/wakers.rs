@@ -361,6 +361,7 @@ mod tests {
     fn client(query: &str) -> Slot {
         let caller = Caller {
             address: [127, 0, 0, 1].into(),
+            user: None,
             agent: "".into(),
             connection: None,
             expires_at: Some(DateTime::UNIX_EPOCH),

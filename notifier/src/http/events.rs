@@ -44,8 +44,9 @@ use crate::subscriptions::Resume;
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
         (status = 422, description = "A parameter is refused", body = ProblemDocument,
             content_type = "application/problem+json"),
-        (status = 429, description = "As many streams are open from this address as may be, or new \
-            ones come too fast; `Retry-After` says when to come again", body = ProblemDocument,
+        (status = 429, description = "As many streams are open from this address, or for this \
+            token's subject, as may be, or new ones come too fast; `Retry-After` says when to come \
+            again", body = ProblemDocument,
             content_type = "application/problem+json"),
         (status = 503, description = "As many streams are open as may be, or this notifier is \
             shutting down; `Retry-After` says when to come again", body = ProblemDocument,
@@ -78,6 +79,7 @@ fn refusal(refused: Refused) -> Problem {
             return Problem::unavailable("as many streams are open as may be", seconds);
         }
         Refused::AddressFull => "as many streams are open from this address as may be",
+        Refused::UserFull => "as many streams are open for this user as may be",
         Refused::TooFast { .. } => "new streams come too fast from this address",
     };
     Problem::new(

@@ -5,17 +5,22 @@ use shared_events::service::Clock;
 use shared_events::service::auth::{Minter, Role, Secret};
 use stack::TestBed;
 
+use crate::admission::assert_told_to_come_again;
 use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, moved, schedule};
-use crate::running::Running;
+use crate::running::{Running, wait_until};
 
 const SECRET: &str = "a secret that is only used by tests";
 
 fn token(role: Role, territories: &[&str], life: TimeDelta) -> String {
+    token_of("test", role, territories, life)
+}
+
+fn token_of(subject: &str, role: Role, territories: &[&str], life: TimeDelta) -> String {
     let territories: Vec<String> = territories.iter().map(|t| (*t).to_owned()).collect();
     let now = Clock::system().now();
     Minter::new(&Secret::new(SECRET), "rosterwire", None)
-        .mint("test", &[role], &territories, now, now + life)
+        .mint(subject, &[role], &territories, now, now + life)
         .expect("a token")
 }
 
@@ -105,6 +110,31 @@ async fn the_cookie_opens_a_stream_where_no_header_can_be_set() {
     let cookie = format!("rosterwire_token={}", manager(&["leeds"]));
     let mut client = Client::of(asked(&notifier, "").header("cookie", cookie)).await;
     assert_eq!(client.next().await.event, "ready");
+}
+
+#[tokio::test]
+async fn a_user_with_as_many_streams_as_may_be_is_told_to_come_again() {
+    let bed = TestBed::new().await;
+    let notifier = guarded(&bed, &["--max-streams-per-user", "2"]).await;
+    let open = async |subject: &str| {
+        let token = token_of(subject, Role::Manager, &["leeds"], TimeDelta::hours(1));
+        let answer = asked(&notifier, "").bearer_auth(token).send().await;
+        answer.expect("an answer")
+    };
+    let first = open("ada").await;
+    let second = open("ada").await;
+    assert_eq!(
+        [first.status(), second.status()].map(|s| s.as_u16()),
+        [200; 2]
+    );
+    let refused = open("ada").await;
+    assert_told_to_come_again(&refused, 429);
+    assert_eq!(open("bob").await.status(), 200);
+    drop(first);
+    wait_until("the place to be free again", async || {
+        open("ada").await.status() == 200
+    })
+    .await;
 }
 
 #[tokio::test]

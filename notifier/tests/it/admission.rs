@@ -13,7 +13,7 @@ async fn ask(notifier: &Running) -> Response {
     reqwest::get(url).await.expect("an answer")
 }
 
-fn assert_told_to_come_again(refused: &Response, status: u16) {
+pub(crate) fn assert_told_to_come_again(refused: &Response, status: u16) {
     assert_eq!(refused.status(), status);
     let headers = refused.headers();
     assert_eq!(headers["content-type"], "application/problem+json");
