@@ -180,6 +180,68 @@ fn the_first_frames_set_the_reconnection_time_and_name_the_position() {
     );
 }
 
+/// Text with all that a line, a block or JSON could break at.
+const AWKWARD: &str = "\r\n\r\r\n\ndata: x\n\nid: 9\n:\0\u{85}\u{2028}\u{2029}\u{feff}👩‍🔧🇬🇧\"\\";
+
+#[test]
+fn a_frame_is_the_same_event_with_every_line_end_and_in_pieces_of_any_size() {
+    let frame = encode(&schedule_updated(
+        &json!({"name": AWKWARD}),
+        &json!(AWKWARD),
+    ));
+    let text = std::str::from_utf8(&frame).expect("UTF-8");
+    let (expected, data) = only(frame.clone());
+    assert_eq!(data["previousValues"]["name"], AWKWARD);
+    assert_eq!(text.matches(['\r', '\0']).count(), 0);
+    assert_eq!(text.lines().count(), 4, "id, event, data and a blank line");
+    for line_end in ["\n", "\r", "\r\n"] {
+        for mark in ["", "\u{feff}"] {
+            let sent = format!("{mark}{}", text.replace('\n', line_end));
+            for cut in 0..=sent.len() {
+                let (head, tail) = sent.as_bytes().split_at(cut);
+                let mut reader = EventStreamReader::default();
+                let mut events = reader.push(head);
+                events.extend(reader.push(tail));
+                // The LF after a CR may come later, and is no line of its own.
+                assert_eq!(
+                    events,
+                    std::slice::from_ref(&expected),
+                    "{line_end:?} {cut}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_that_is_cut_off_is_no_event() {
+    let frame = encode(&schedule_updated(&json!({}), &json!("me")));
+    for length in 0..frame.len() {
+        let (reader, events) = read_all(&[frame.slice(..length)]);
+        assert_eq!((events.len(), reader.last_event_id()), (0, ""), "{length}");
+    }
+}
+
+#[test]
+fn the_reader_of_these_tests_notices_what_no_server_may_send() {
+    for bytes in [
+        &b"id: 1\0\ndata: x\n\n"[..],
+        b"retry: 2s\n\n",
+        b"retry: -1\n\n",
+        b"retry:\n\n",
+        b"event: ready\n\n",
+        b"data: caf\xe9\n\n",
+        b"Data: x\n\n",
+        b" data: x\n\n",
+        b"data: {\"a\":\n1}\n\n",
+        // The mark counts at the very beginning alone.
+        b":\n\xef\xbb\xbfdata: x\n\n",
+    ] {
+        let read = std::panic::catch_unwind(|| EventStreamReader::default().push(bytes));
+        assert!(read.is_err(), "{:?}", String::from_utf8_lossy(bytes));
+    }
+}
+
 fn awkward() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\r".to_owned()),

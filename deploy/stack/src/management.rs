@@ -129,6 +129,17 @@ impl Management {
         Ok(())
     }
 
+    /// Makes a policy for the queues whose names match `pattern`.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub async fn put_policy(&self, name: &str, pattern: &str, definition: &Value) -> Result<()> {
+        let body = json!({"pattern": pattern, "definition": definition, "apply-to": "queues"});
+        self.ask(Method::PUT, &["policies", &self.vhost, name], Some(body))
+            .await?;
+        Ok(())
+    }
+
     /// Deletes a queue or a stream.
     ///
     /// # Errors

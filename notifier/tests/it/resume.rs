@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, availability, schedule};
-use crate::running::Running;
+use crate::running::{Running, wait_until};
 
 /// Takes `ready`, the one `reset` that must follow, and makes sure that live events do.
 async fn expect_one_reset(notifier: &Running, publishing: &Publishing, id: &str, reason: &str) {
@@ -231,6 +231,44 @@ async fn an_id_that_is_none_of_this_stream_gets_exactly_one_reset() {
     ] {
         expect_one_reset(&notifier, &publishing, &id, "unknownId").await;
     }
+}
+
+#[tokio::test]
+async fn an_id_older_than_the_stream_gets_exactly_one_reset() {
+    let bed = TestBed::new().await;
+    // Beside the arguments of a queue its policy counts, where it says less.
+    let short =
+        serde_json::json!({"max-length-bytes": 20_000, "stream-max-segment-size-bytes": 5_000});
+    let management = bed.rabbitmq_management();
+    management
+        .put_policy("short", "^notifier\\.updates$", &short)
+        .await
+        .expect("a policy");
+    let publishing = Publishing::new(bed.amqp_url());
+    let settings = ["--ring-events", "2", "--prime-events", "0"];
+    let notifier = Running::start(bed.amqp_url(), &settings).await;
+    let mut client = Client::connect(&notifier, "").await;
+    publishing.publish(&[schedule(1, 1, "leeds")]).await;
+    let first = client.change().await;
+    drop(client);
+    // A segment goes when another is begun, and the id is too old once its own has gone.
+    let (mut version, mut reset) = (1, None);
+    wait_until("the stream to have let go of its beginning", async || {
+        let batch: Vec<_> = (1..=50)
+            .map(|n| schedule(1, version + n, "leeds"))
+            .collect();
+        version += 50;
+        publishing.publish(&batch).await;
+        let mut client = Client::open(&notifier, "", Some(&first.id)).await;
+        assert_eq!(client.next().await.event, "ready");
+        let next = client.next().await;
+        reset = (next.event == "reset").then_some(next);
+        reset.is_some()
+    })
+    .await;
+    assert_eq!(data(&reset.expect("a reset"))["reason"], "tooOld");
+    expect_one_reset(&notifier, &publishing, &first.id, "tooOld").await;
+    assert!(notifier.metric("notifier_resets_total").await >= 2);
 }
 
 #[tokio::test]
