@@ -84,9 +84,10 @@ struct Foreign {
 }
 
 impl Foreign {
-    fn start(name: &'static str, program: &Path, script: &Path, url: &str) -> Self {
+    fn start(name: &'static str, command: &[&Path], url: &str) -> Self {
+        let (program, arguments) = command.split_first().expect("a program");
         let mut process = tokio::process::Command::new(program)
-            .arg(script)
+            .args(arguments)
             .arg(url)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -125,25 +126,43 @@ impl Foreign {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rust_client_receives_resumes_after_a_cut_and_survives_a_restart() {
+    // The examples are built with the tests, beside them.
+    let this = std::env::current_exe().expect("a path");
+    let programs = this.ancestors().nth(2).expect("a folder");
+    let client = programs.join("examples/eventsource_client");
+    assert!(client.exists(), "cargo build -p notifier --examples");
+    follow_through_a_cut_and_a_restart(&[("eventsource-client", &[&client])]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "downloads packages: run it with `just real-clients`"]
-async fn real_clients_receive_resume_after_a_cut_and_survive_a_restart() {
+async fn clients_in_other_languages_receive_resume_after_a_cut_and_survive_a_restart() {
     let environment = tokio::task::spawn_blocking(environment).await;
     let environment = environment.expect("the packages");
+    let (node, python) = (node(&environment), environment.join("bin/python"));
+    let here = |name: &str| environment.join(name);
+    follow_through_a_cut_and_a_restart(&[
+        ("eventsource", &[&node, &here("eventsource.mjs")]),
+        (
+            "fetch-event-source",
+            &[&node, &here("fetch_event_source.mjs")],
+        ),
+        ("httpx-sse", &[&python, &example("httpx_sse_client.py")]),
+    ])
+    .await;
+}
+
+async fn follow_through_a_cut_and_a_restart(commands: &[(&'static str, &[&Path])]) {
     let bed = TestBed::new().await;
     let publishing = Publishing::new(bed.amqp_url());
     let settings = ["--drain-seconds", "1"];
     let notifier = Running::start(bed.amqp_url(), &settings).await;
     let balancer = Balancer::start().await;
     balancer.put(None, notifier.addr);
-    let (node, python) = (node(&environment), environment.join("bin/python"));
-    let here = |name: &str| environment.join(name);
     let url = balancer.url();
-    let mut clients = [
-        ("eventsource", &node, here("eventsource.mjs")),
-        ("fetch-event-source", &node, here("fetch_event_source.mjs")),
-        ("httpx-sse", &python, example("httpx_sse_client.py")),
-    ]
-    .map(|(name, program, script)| Foreign::start(name, program, &script, &url));
+    let start = |(name, command): &(&'static str, &[&Path])| Foreign::start(name, command, &url);
+    let mut clients: Vec<Foreign> = commands.iter().map(start).collect();
     for client in &mut clients {
         assert_eq!(client.next().await.0, "ready", "{}", client.name);
     }
