@@ -3,32 +3,26 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use axum::extract::State;
-use axum::response::Html;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use stack::ServiceKind;
 use stack::process::{Launch, Process, tail};
 use system_tests::event_stream::FrameReader;
 use system_tests::{Deployment, Frame, Received, StreamClient, eventually};
 
+use crate::browser::Page;
 use crate::week::Week;
 
 /// The version of the AMQP client from PyPI.
 const PIKA: &str = "pika==1.3.2";
 
-/// A client in a process of its own, whose output is read from its log.
-struct Foreign {
+/// A program in a process of its own, whose output is read from its log.
+pub(crate) struct Foreign {
     log: PathBuf,
     _process: Process,
 }
 
 impl Foreign {
-    fn start(name: &str, program: &Path, arguments: &[&str], folder: &Path) -> Self {
+    pub(crate) fn start(name: &str, program: &Path, arguments: &[&str], folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
         let mut launch = Launch::new(name, program, folder, &log);
         for argument in arguments {
@@ -52,63 +46,21 @@ impl Foreign {
     }
 }
 
-/// What the page has sent back.
-type Seen = Arc<Mutex<Vec<Value>>>;
-
-/// Serves the page, at an origin of its own.
-struct Page {
-    origin: String,
-    seen: Seen,
-    notifier: Arc<Mutex<String>>,
-}
-
-impl Page {
-    async fn serve() -> Self {
-        let (seen, notifier) = (Seen::default(), Arc::<Mutex<String>>::default());
-        let address = Arc::clone(&notifier);
-        let page = async move || {
-            let text = include_str!("foreign/page.html");
-            Html(text.replace("NOTIFIER", &address.lock()))
-        };
-        let take = async |State(seen): State<Seen>, body: String| {
-            let event: Value = serde_json::from_str(&body).unwrap();
-            seen.lock().push(event);
-            Json(json!({}))
-        };
-        let router = Router::new()
-            .route("/", get(page))
-            .route("/seen", post(take))
-            .with_state(Arc::clone(&seen));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self {
-            origin,
-            seen,
-            notifier,
-        }
-    }
-}
-
 /// An event of the stream as each client tells it: id, name and data.
-type Told = (String, String, String);
+pub(crate) type Told = (String, String, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pika_curl_and_a_browser_see_the_same_events() {
     let page = Page::serve().await;
-    let origins = page.origin.clone();
-    let deployment = Deployment::start_with(|builder| {
-        builder.env(ServiceKind::Notifier, "CORS_ALLOWED_ORIGINS", &origins)
-    })
-    .await;
+    let deployment = Deployment::start_with(|builder| page.allow(builder)).await;
     let notifier = deployment.system.notifier_url();
-    notifier.clone_into(&mut page.notifier.lock());
+    page.follow(notifier);
     let folder = deployment.bed().folder();
 
     let pika = start_pika(&deployment, folder).await;
     let events_url = format!("{notifier}/v1/events");
     let curl = Foreign::start("curl", &find("curl"), &["-sN", &events_url], folder);
-    let _browser = start_browser(&page.origin, folder);
+    let _browser = page.open(folder);
     let exchange = deployment.subscriber("#").await;
     let client = deployment.stream("").await;
     let is_ready = |text: &str| text.contains("event: ready\n").then_some(());
@@ -117,12 +69,7 @@ async fn pika_curl_and_a_browser_see_the_same_events() {
         text.contains("bound\n").then_some(())
     })
     .await;
-    eventually("ready in the browser", async || {
-        let seen = page.seen.lock();
-        seen.first()
-            .map(|first| assert_eq!(first["event"], "ready"))
-    })
-    .await;
+    page.ready().await;
 
     changes(&deployment, &client).await;
     let expected = told(&client.frames());
@@ -135,17 +82,7 @@ async fn pika_curl_and_a_browser_see_the_same_events() {
         })
         .await;
     assert_eq!(by_curl, expected);
-    let by_browser = eventually("every event in the browser", async || {
-        let seen = page.seen.lock();
-        let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
-        let changes = seen.iter().filter(|event| event["event"] != "ready");
-        let told: Vec<Told> = changes
-            .map(|event| (text(event, "id"), text(event, "event"), text(event, "data")))
-            .collect();
-        (told.len() == expected.len()).then_some(told)
-    })
-    .await;
-    assert_eq!(by_browser, expected);
+    assert_eq!(page.told(expected.len()).await, expected);
 
     let identities: BTreeSet<String> = exchange
         .wait_for("every event", |received| {
@@ -192,7 +129,7 @@ async fn changes(deployment: &Deployment, client: &StreamClient) {
 }
 
 /// The changes among these frames.
-fn told(frames: &[Frame]) -> Vec<Told> {
+pub(crate) fn told(frames: &[Frame]) -> Vec<Told> {
     frames
         .iter()
         .filter(|frame| frame.event != "ready")
@@ -252,32 +189,11 @@ fn run(program: &Path, arguments: &[&str]) {
     );
 }
 
-fn start_browser(origin: &str, folder: &Path) -> Foreign {
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = names.iter().find_map(|name| in_path(name));
-    let program = found.unwrap_or_else(|| panic!("none of {names:?} is installed"));
-    let profile = format!("--user-data-dir={}", folder.join("profile").display());
-    let url = format!("{origin}/");
-    let arguments = [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        &profile,
-        &url,
-    ];
-    Foreign::start("browser", &program, &arguments, folder)
-}
-
 fn find(name: &str) -> PathBuf {
     in_path(name).unwrap_or_else(|| panic!("{name} is not installed"))
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(name))

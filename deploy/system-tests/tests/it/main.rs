@@ -5,6 +5,7 @@
 )]
 
 mod bookings;
+mod browser;
 mod crashes;
 mod demo;
 mod every_write;
