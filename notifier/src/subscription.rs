@@ -97,20 +97,15 @@ impl EventStream {
 
     /// The next bytes; `Ready(None)` where the stream ends, always between two frames.
     fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.membership.slot().is_polled();
-        if self.membership.slot().must_end() {
+        let slot = self.membership.slot();
+        slot.is_polled();
+        // Whoever wakes this client finds the waker there, or has come before the look that follows.
+        slot.register(context.waker());
+        if slot.must_end() {
             return Poll::Ready(self.last_words());
         }
         if let Some(bytes) = self.next_of_first() {
             return Poll::Ready(Some(bytes));
-        }
-        // Whoever wakes this client finds the waker there, or has come before the look that follows.
-        if let Some(ready) = self.look(context) {
-            return ready;
-        }
-        self.membership.slot().register(context.waker());
-        if self.membership.slot().must_end() {
-            return Poll::Ready(self.last_words());
         }
         self.look(context).unwrap_or(Poll::Pending)
     }

@@ -178,8 +178,10 @@ impl Answering {
 
     /// Ends when all is written, or the client has gone.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Once the body has nothing more, it wakes this task when it has.
+        let mut is_waiting = false;
         loop {
-            self.take_from_body(context);
+            is_waiting = is_waiting || self.take_from_body(context);
             if self.unsent.is_empty() {
                 // An idle client costs no room for what may come.
                 self.unsent = VecDeque::new();
@@ -192,7 +194,8 @@ impl Answering {
         }
     }
 
-    fn take_from_body(&mut self, context: &mut Context<'_>) {
+    /// True where there is nothing more for now.
+    fn take_from_body(&mut self, context: &mut Context<'_>) -> bool {
         while !self.has_ended && self.unsent.len() < MOST_SLICES && self.unsent_bytes < MOST_BYTES {
             match Pin::new(&mut self.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -204,20 +207,25 @@ impl Answering {
                     }
                 }
                 Poll::Ready(Some(Err(_)) | None) => self.has_ended = true,
-                Poll::Pending => return,
+                Poll::Pending => return true,
             }
         }
+        false
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        let count = self.unsent.len().min(MOST_SLICES);
-        for (slice, bytes) in slices.iter_mut().zip(&self.unsent) {
-            *slice = IoSlice::new(bytes);
-        }
-        let slices = slices.get(..count).unwrap_or_default();
         let socket = Pin::new(&mut self.socket);
-        let mut written = ready!(socket.poll_write_vectored(context, slices))?;
+        let mut written = if let (1, Some(only)) = (self.unsent.len(), self.unsent.front()) {
+            ready!(socket.poll_write(context, only))?
+        } else {
+            let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+            let count = self.unsent.len().min(MOST_SLICES);
+            for (slice, bytes) in slices.iter_mut().zip(&self.unsent) {
+                *slice = IoSlice::new(bytes);
+            }
+            let slices = slices.get(..count).unwrap_or_default();
+            ready!(socket.poll_write_vectored(context, slices))?
+        };
         if written == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }

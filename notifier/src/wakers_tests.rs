@@ -1,0 +1,191 @@
+//! Who is woken, and when.
+
+use super::{Instant, Interests, MOST_INTERESTS, PHASES, Wakers, phase_of};
+use crate::caller::Caller;
+use crate::event::Kind;
+use crate::filter::{Facts, Filter};
+use crate::slot::Slot;
+use chrono::DateTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Duration;
+use uuid::Uuid;
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Default)]
+struct Bell(tokio::sync::Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+fn about(contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
+    change(Kind::Availability, contractor, territory, previous)
+}
+
+fn change(kind: Kind, contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
+    let mut interests = Interests::default();
+    interests.add(&Facts {
+        kind,
+        contractor: Uuid::from_u128(contractor),
+        territory: territory.into(),
+        previous_territory: previous.map(Into::into),
+    });
+    interests
+}
+
+fn client(query: &str) -> Slot {
+    let caller = Caller {
+        address: [127, 0, 0, 1].into(),
+        user: None,
+        agent: "".into(),
+        connection: None,
+        expires_at: Some(DateTime::UNIX_EPOCH),
+    };
+    let filter = Filter::parse(query, 10).expect("a filter");
+    Slot::new(caller, Arc::new(filter), DateTime::UNIX_EPOCH)
+}
+
+fn woken(query: &str, interests: &Interests) -> bool {
+    let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
+    let client = wakers.join(client(query));
+    let count = Arc::new(Count::default());
+    client.slot().register(&Waker::from(Arc::clone(&count)));
+    wakers.shards[0].members.lock().wake(interests);
+    count.0.load(Ordering::SeqCst) > 0
+}
+
+#[test]
+fn only_those_who_are_interested_are_woken() {
+    let one = Uuid::from_u128(1);
+    assert!(woken("", &about(1, "leeds", None)));
+    assert!(woken("territory=leeds", &about(1, "leeds", None)));
+    assert!(woken("territory=leeds", &about(1, "york", Some("leeds"))));
+    assert!(!woken("territory=leeds", &about(1, "york", None)));
+    assert!(woken(
+        &format!("contractor={one}&territory=bath"),
+        &about(1, "york", None)
+    ));
+    assert!(!woken(
+        &format!("contractor={one}"),
+        &about(2, "york", None)
+    ));
+    assert!(woken("territory=bath", &Interests::everything()));
+    assert!(!woken("", &Interests::default()));
+}
+
+/// Announces one after the other; when the client is woken after the last of them.
+async fn waits(announced: &[Interests]) -> Duration {
+    const PATIENCE: Duration = Duration::from_mins(1);
+    let wakers = Arc::new(Wakers::new(1, PATIENCE));
+    let client = wakers.join(client(""));
+    let woken = Arc::new(Bell::default());
+    client.slot().register(&Waker::from(Arc::clone(&woken)));
+    let runs = tokio::spawn({
+        let wakers = Arc::clone(&wakers);
+        async move { wakers.run(0).await }
+    });
+    let mut last = Instant::now();
+    for interests in announced {
+        tokio::time::sleep(PATIENCE / 4).await;
+        last = Instant::now();
+        wakers.announce(interests);
+    }
+    woken.0.notified().await;
+    runs.abort();
+    last.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_waits_a_moment_for_what_became_of_it() {
+    let about = |kind| change(kind, 1, "leeds", None);
+    let schedule = || about(Kind::Schedule);
+    let at_once = Duration::from_millis(1);
+    assert!(waits(&[about(Kind::Availability)]).await <= at_once);
+    assert!(waits(&[schedule(), about(Kind::Availability)]).await <= at_once);
+    assert!(waits(&[schedule(), Interests::everything()]).await <= at_once);
+    let alone = waits(&[schedule()]).await.as_secs();
+    assert!((60..=61).contains(&alone), "{alone}");
+    let first_of_two = waits(&[schedule(), schedule()]).await.as_secs();
+    assert!((45..=46).contains(&first_of_two), "{first_of_two}");
+}
+
+#[test]
+fn streams_end_when_their_time_is_over() {
+    let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
+    let at = |seconds| DateTime::from_timestamp(seconds, 0).expect("an instant");
+    let join = |expires_at| {
+        let mut slot = client("");
+        slot.caller.expires_at = expires_at;
+        wakers.join(slot)
+    };
+    let (soon, late, never) = (join(Some(at(10))), join(Some(at(11))), join(None));
+    wakers.expire(at(9));
+    assert!(!soon.slot().must_end());
+    wakers.expire(at(10));
+    assert!(soon.slot().must_end() && soon.slot().has_expired());
+    assert!(!late.slot().must_end() && !never.slot().must_end());
+    wakers.expire(at(100));
+    assert!(late.slot().must_end() && !never.slot().must_end());
+}
+
+#[test]
+fn too_many_interests_are_everybodys() {
+    let mut merged = Interests::default();
+    for n in 0..=MOST_INTERESTS {
+        merged.merge(&about(n as u128, "leeds", None));
+    }
+    assert!(merged.everything && merged.contractors.is_empty());
+}
+
+#[test]
+fn who_leaves_leaves_nothing_behind() {
+    let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
+    let one = Uuid::from_u128(1);
+    for query in [
+        "",
+        "territory=a&territory=b",
+        &format!("contractor={one}&territory=a"),
+    ] {
+        drop([wakers.join(client(query)), wakers.join(client(query))]);
+    }
+    for shard in &wakers.shards {
+        let members = shard.members.lock();
+        assert!(members.all.is_empty() && members.unfiltered.is_empty());
+        assert!(
+            members.expiring.is_empty()
+                && members.by_territory.is_empty()
+                && members.by_contractor.is_empty()
+        );
+    }
+}
+
+#[test]
+fn each_client_has_one_phase_and_the_phases_are_even() {
+    let mut sizes = vec![0_usize; usize::try_from(PHASES).expect("small")];
+    for id in 0..3200 {
+        sizes[usize::try_from(phase_of(id)).expect("small")] += 1;
+    }
+    assert!(
+        sizes.iter().all(|size| (80..=120).contains(size)),
+        "{sizes:?}"
+    );
+
+    let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
+    let client = wakers.join(client(""));
+    (0..PHASES).for_each(|phase| wakers.each(phase, |slot| _ = slot.heartbeat(9)));
+    assert!(client.slot().takes_heartbeat() && !client.slot().takes_heartbeat());
+    (0..PHASES).for_each(|phase| wakers.each(phase, Slot::end));
+    assert!(client.slot().must_end());
+}
