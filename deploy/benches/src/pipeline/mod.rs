@@ -100,7 +100,8 @@ impl Settings {
     }
 }
 
-pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
+/// Reads `NAME=VALUE`, for options that set environment variables.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("not of the form NAME=VALUE".to_owned()),

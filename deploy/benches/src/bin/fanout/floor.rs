@@ -7,6 +7,9 @@ use std::os::fd::AsFd;
 use anyhow::{Context, Result};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+/// All clients may come at once, as with the notifier.
+pub(crate) const BACKLOG: i32 = 4096;
+
 const LISTENER: u64 = u64::MAX;
 const STDIN: u64 = u64::MAX - 1;
 
@@ -24,6 +27,7 @@ struct Client {
 /// `Last-Event-ID` gets all there ever were.
 pub(crate) fn run(port: u16) -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     listener.set_nonblocking(true)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
@@ -55,7 +59,7 @@ pub(crate) fn run(port: u16) -> Result<()> {
                     let number = usize::try_from(number)?;
                     let client = clients.get_mut(number).context("a client")?;
                     if event.events().contains(EpollFlags::EPOLLIN) {
-                        read(client, &mut room, &log)?;
+                        read(client, &mut room, &log, &epoll)?;
                     }
                     if client.is_asked {
                         write(client, &log, &epoll, number)?;
@@ -86,7 +90,7 @@ fn accept(listener: &TcpListener, epoll: &Epoll, clients: &mut Vec<Client>) -> R
     }
 }
 
-fn read(client: &mut Client, room: &mut [u8], log: &[u8]) -> Result<()> {
+fn read(client: &mut Client, room: &mut [u8], log: &[u8], epoll: &Epoll) -> Result<()> {
     match client.socket.read(room) {
         Ok(count) if count > 0 && !client.is_asked => {
             let head = room.get(..count).unwrap_or_default();
@@ -95,8 +99,13 @@ fn read(client: &mut Client, room: &mut [u8], log: &[u8]) -> Result<()> {
             client.is_asked = true;
             client.socket.write_all(HEAD)?;
         }
-        // Gone or not: who is gone is written to no more than once.
-        _ => {}
+        Ok(count) if count > 0 => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        // Who is gone would be told of again and again.
+        _ => {
+            epoll.delete(&client.socket)?;
+            client.is_asked = false;
+        }
     }
     Ok(())
 }
@@ -130,6 +139,7 @@ fn write(client: &mut Client, log: &[u8], epoll: &Epoll, number: usize) -> Resul
                 }
                 return Ok(());
             }
+            // A message may find out before the read does.
             Err(_) => {
                 let _ = epoll.delete(&client.socket);
                 client.is_asked = false;

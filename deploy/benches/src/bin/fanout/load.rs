@@ -86,8 +86,13 @@ struct Client {
 pub(crate) fn run(load: &Load) -> Result<()> {
     let started = now_ns();
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    let mut clients = connect(load, &epoll)?;
     let mut reading = Reading::new(load);
+    let mut clients = Vec::with_capacity(load.clients);
+    for number in 0..load.clients {
+        clients.push(connect(load, &epoll, number)?);
+        // Who is there already reads while others come.
+        reading.turn(&epoll, &mut clients, 0)?;
+    }
     while reading.connected < clients.len() {
         let before = reading.connected;
         reading.turn(&epoll, &mut clients, 10_000)?;
@@ -125,29 +130,25 @@ fn seconds(ns: u64) -> f64 {
     Duration::from_nanos(ns).as_secs_f64()
 }
 
-fn connect(load: &Load, epoll: &Epoll) -> Result<Vec<Client>> {
-    let mut clients = Vec::with_capacity(load.clients);
-    for number in 0..load.clients {
-        let mut socket = TcpStream::connect(&load.server).context("a connection")?;
-        let path = load
-            .path
-            .replace("{}", &(number % load.groups.max(1)).to_string());
-        let id = load.last_event_id.as_ref();
-        let resume = id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resume}\r\n"
-        );
-        socket.write_all(head.as_bytes())?;
-        socket.set_nonblocking(true)?;
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(number)?);
-        epoll.add(&socket, event)?;
-        clients.push(Client {
-            socket,
-            carried: Vec::new(),
-            is_connected: false,
-        });
-    }
-    Ok(clients)
+fn connect(load: &Load, epoll: &Epoll, number: usize) -> Result<Client> {
+    let mut socket = TcpStream::connect(&load.server).context("a connection")?;
+    let path = load
+        .path
+        .replace("{}", &(number % load.groups.max(1)).to_string());
+    let id = load.last_event_id.as_ref();
+    let resume = id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resume}\r\n"
+    );
+    socket.write_all(head.as_bytes())?;
+    socket.set_nonblocking(true)?;
+    let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::try_from(number)?);
+    epoll.add(&socket, event)?;
+    Ok(Client {
+        socket,
+        carried: Vec::new(),
+        is_connected: false,
+    })
 }
 
 struct Reading {

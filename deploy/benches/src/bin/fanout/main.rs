@@ -4,19 +4,19 @@ mod clock;
 mod floor;
 mod load;
 mod plain_axum;
+mod report;
 mod subject;
 mod work;
 
 use std::path::PathBuf;
 
 use benches::machine;
-use benches::spread::Spread;
 use clap::{Parser, Subcommand};
 use stack::PrivateServers;
 use stack::servers::rabbitmq::Statistics;
 
 use subject::{Ground, Kind};
-use work::{Figures, Work};
+use work::Work;
 
 /// Measures what it costs to send the same messages to thousands of clients of an event stream
 ///
@@ -46,6 +46,10 @@ struct Settings {
     /// Processors that everything is kept to
     #[arg(long, default_value_t = 2)]
     cores: usize,
+
+    /// An environment variable for the notifier, to try a setting; may repeat
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = benches::pipeline::assignment)]
+    environment: Vec<(String, String)>,
 
     /// The nginx of the peer Nchan
     #[arg(long, default_value = "/usr/sbin/nginx")]
@@ -89,6 +93,7 @@ fn measure(settings: &Settings) -> anyhow::Result<()> {
     let ground = Ground {
         runtime,
         servers,
+        environment: settings.environment.clone(),
         nginx: settings.nginx.clone(),
         nchan_module: settings.nchan_module.clone(),
     };
@@ -111,20 +116,7 @@ fn measure(settings: &Settings) -> anyhow::Result<()> {
         "{}, {} processors, Linux {}, load before {:.2}\n",
         machine.processor, machine.cores, machine.kernel, machine.load_before
     );
-    println!("{}", Figures::HEAD);
-    for work in &settings.works {
-        for clients in &settings.clients {
-            for kind in &settings.subjects {
-                let of = |figure: fn(&Figures) -> f64| {
-                    let these = rows.iter().filter(|row| row.0 == (*work, *clients, *kind));
-                    Spread::of(these.map(|row| figure(&row.1)))
-                };
-                if work.suits(*kind) {
-                    println!("{}", Figures::row(*work, *clients, kind.name(), of));
-                }
-            }
-        }
-    }
+    report::print(settings, &rows);
     let Ground {
         runtime, servers, ..
     } = ground;

@@ -13,6 +13,8 @@ use futures::Stream;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast;
 
+use crate::floor::BACKLOG;
+
 /// More than any work sends, so that nobody lags and nothing is lost.
 const CHANNEL: usize = 65_536;
 
@@ -24,6 +26,7 @@ pub(crate) async fn run(port: u16) -> Result<()> {
         .route("/", get(follow))
         .with_state(sender.clone());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
+    socket2::SockRef::from(&listener).listen(BACKLOG)?;
     tokio::spawn(async move { axum::serve(listener, router).await });
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {

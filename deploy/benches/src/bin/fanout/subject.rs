@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use clap::{Parser, ValueEnum};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shared_events::amqp::{AmqpSettings, Message, Publisher, TraceHeaders};
 use shared_events::topology;
 use stack::{PrivateServers, Service, ServiceKind, ServiceSettings};
@@ -22,6 +24,9 @@ use crate::load::SENT;
 
 /// Messages are of this length, as a client gets them.
 const FRAME_BYTES: usize = 600;
+
+/// Every server that has heartbeats sends one so often.
+pub(crate) const HEARTBEAT_SECONDS: u64 = 15;
 
 /// What can be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,7 +57,10 @@ struct Owned(Child);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // Asked and not killed, since nginx's workers would outlive their master.
+        if let Ok(pid) = i32::try_from(self.0.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
         let _ = self.0.wait();
     }
 }
@@ -81,6 +89,7 @@ pub(crate) struct Subject {
 pub(crate) struct Ground {
     pub(crate) runtime: Runtime,
     pub(crate) servers: PrivateServers,
+    pub(crate) environment: Vec<(String, String)>,
     pub(crate) nginx: PathBuf,
     pub(crate) nchan_module: PathBuf,
 }
@@ -125,6 +134,14 @@ impl Subject {
     }
 
     fn nchan(ground: &Ground) -> Result<Self> {
+        for file in [&ground.nginx, &ground.nchan_module] {
+            ensure!(
+                file.exists(),
+                "Nchan is not installed: there is no {} (Debian: apt-get install nginx-light \
+                 libnginx-mod-nchan). Name it with --nginx and --nchan-module, or leave nchan out",
+                file.display()
+            );
+        }
         let port = stack::ports::reserve()?;
         let folder = ground.servers.folder().join("nginx");
         fs::create_dir_all(&folder)?;
@@ -159,9 +176,15 @@ impl Subject {
     fn notifier(ground: &Ground, by_territory: bool) -> Result<Self> {
         let backends = ground.servers.backends();
         let folder = ground.servers.folder();
-        let settings = ServiceSettings::new(ServiceKind::Notifier, folder, &backends)?
+        // Where few clients are written to, the heartbeats of the others are not what is measured.
+        let heartbeat_seconds = if by_territory { 300 } else { HEARTBEAT_SECONDS };
+        let mut settings = ServiceSettings::new(ServiceKind::Notifier, folder, &backends)?
             .env("RUST_LOG", "warn")
+            .env("HEARTBEAT_SECONDS", &heartbeat_seconds.to_string())
             .env("NEW_STREAMS_PER_SECOND", "100000");
+        for (name, value) in &ground.environment {
+            settings = settings.env(name, value);
+        }
         let service = ground
             .runtime
             .block_on(Service::spawn(ServiceKind::Notifier, settings))?;
@@ -267,25 +290,27 @@ fn line() -> String {
     format!("{begin}{}\"}}", "x".repeat(pad))
 }
 
-/// A message for the notifier, whose frame has the same length.
+/// A message for the notifier, whose frame has the same length. It is an `availability.updated`: a
+/// `schedule.updated` alone would wait for one.
 fn event(territory: usize) -> Message {
-    /// What the frame has beside the pad: its id, its name and the other fields.
-    const BESIDE: usize = 352;
-    let pad = "x".repeat(FRAME_BYTES - BESIDE);
+    const TYPE: &str = "rosterwire.availability.updated.v1";
+    /// What the frame has before and after its data; the offset is the longest of most works.
+    const AROUND: &str = "id: 1000-00000000\nevent: availability.updated\ndata: \n\n";
     let id = Uuid::new_v4();
-    let sent = now_ns();
+    let fields = format!(
+        "{{\"contractorId\":\"{id}\",\"territory\":\"t{territory}\",\"version\":1,\
+         \"calculatedAt\":\"2026-11-24T08:00:00.127Z\",{SENT}{},\"pad\":\"",
+        now_ns()
+    );
+    let pad = "x".repeat(FRAME_BYTES - AROUND.len() - fields.len() - "\"}".len());
     let body = format!(
-        "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"/bench\",\
-         \"type\":\"rosterwire.schedule.updated.v1\",\"time\":\"2026-11-24T08:00:00.123Z\",\
-         \"data\":{{\"contractorId\":\"{id}\",\"updatedFields\":[\"name\"],\
-         \"previousValues\":{{\"name\":\"{pad}\"}},\"timestamp\":\"2026-11-24T08:00:00.123Z\",\
-         \"currentValues\":{{\"name\":\"y\"}},\"version\":1,\"actor\":\"bench\",{SENT}{sent},\
-         \"schedule\":{{\"territory\":\"t{territory}\"}}}}}}"
+        "{{\"specversion\":\"1.0\",\"id\":\"{id}\",\"source\":\"/bench\",\"type\":\"{TYPE}\",\
+         \"time\":\"2026-11-24T08:00:00.127Z\",\"data\":{fields}{pad}\"}}}}"
     );
     Message::event(
-        topology::schedule_updated_routing_key(&format!("t{territory}")),
+        topology::availability_updated_routing_key(&format!("t{territory}")),
         id.to_string(),
-        "rosterwire.schedule.updated.v1".to_owned(),
+        TYPE.to_owned(),
         DateTime::UNIX_EPOCH,
         body.into_bytes(),
         TraceHeaders::default(),
@@ -308,6 +333,7 @@ fn nginx_configuration(folder: &Path, module: &Path, port: u16) -> String {
          location = /publish {{ nchan_publisher; nchan_channel_id all; \
          nchan_message_buffer_length 2000; nchan_message_timeout 5m; }}\n\
          location = /follow {{ nchan_subscriber eventsource; nchan_channel_id all; \
-         nchan_subscriber_first_message newest; }}\n}}\n}}\n"
+         nchan_subscriber_first_message newest; \
+         nchan_eventsource_ping_interval {HEARTBEAT_SECONDS}; }}\n}}\n}}\n"
     )
 }

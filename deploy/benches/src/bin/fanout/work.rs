@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use benches::spread::Spread;
@@ -12,7 +12,7 @@ use benches::usage::{self, Program};
 use clap::ValueEnum;
 
 use crate::load::Outcome;
-use crate::subject::{Ground, Kind, Subject};
+use crate::subject::{Ground, HEARTBEAT_SECONDS, Kind, Subject};
 
 /// So many messages are a burst.
 const BURST: usize = 500;
@@ -20,11 +20,16 @@ const BURST: usize = 500;
 /// So many messages are behind a client that resumes.
 const MISSED: usize = 1000;
 
-/// So many seconds a steady or an idle server is watched.
-const WATCHED_SECONDS: usize = 5;
+/// So many messages a second to all clients, for five seconds.
+const STEADY: usize = 100;
+const STEADY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Longer than the interval of the heartbeats.
-const IDLE_SECONDS: u64 = 15;
+/// So many messages, each to a hundredth of the clients, for five seconds.
+const TO_ONE: usize = 1000;
+const TO_ONE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Two intervals of the heartbeats.
+const IDLE_SECONDS: u64 = 2 * HEARTBEAT_SECONDS;
 
 /// What the server is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,11 +38,11 @@ pub(crate) enum Work {
     Burst,
     /// 20 messages a second for five seconds, to all clients
     Steady,
-    /// Clients of 100 territories, 20 messages a second, each to one of them
+    /// Clients of 100 territories, 200 messages a second for five seconds, each to one of them
     Territories,
-    /// The hundredth part of the clients, all of one territory; 20 messages a second to it
+    /// The hundredth part of the clients, all of one territory; 200 messages a second to it
     OneTerritory,
-    /// Nothing, for 15 seconds
+    /// Nothing but heartbeats, for 30 seconds
     Idle,
     /// All clients resume at once after a restart, 1,000 messages behind
     Resume,
@@ -48,7 +53,8 @@ impl Work {
     pub(crate) fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Burst | Self::Steady | Self::Idle => true,
-            Self::Territories | Self::OneTerritory | Self::Resume => kind == Kind::Notifier,
+            Self::Territories | Self::OneTerritory => kind == Kind::Notifier,
+            Self::Resume => matches!(kind, Kind::Floor | Kind::Notifier),
         }
     }
 }
@@ -59,11 +65,11 @@ pub(crate) struct Figures {
     messages: f64,
     received: f64,
     lost: f64,
-    seconds: f64,
+    pub(crate) seconds: f64,
     connecting_seconds: f64,
-    cpu_seconds: f64,
+    pub(crate) cpu_seconds: f64,
     p50_ms: f64,
-    p99_ms: f64,
+    pub(crate) p99_ms: f64,
     kib_per_connection: f64,
     peak_mib: f64,
 }
@@ -73,11 +79,11 @@ impl Figures {
         its CPU ms per message | p50 ms | p99 ms | lost | KiB per connection | seconds | its CPU s | \
         peak MiB |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
-    fn deliveries_per_second(&self) -> f64 {
+    pub(crate) fn deliveries_per_second(&self) -> f64 {
         self.received / self.seconds.max(1e-9)
     }
 
-    fn cpu_per_million(&self) -> f64 {
+    pub(crate) fn cpu_per_million(&self) -> f64 {
         self.cpu_seconds * 1e6 / self.received.max(1.0)
     }
 
@@ -189,12 +195,11 @@ impl Drop for Clients {
 pub(crate) fn measure(work: Work, kind: Kind, clients: usize, ground: &Ground) -> Result<Figures> {
     let by_territory = matches!(work, Work::Territories | Work::OneTerritory);
     let mut subject = Subject::start(kind, ground, by_territory)?;
-    let steady = WATCHED_SECONDS * 20;
     let (clients, groups, messages, expected) = match work {
         Work::Burst => (clients, 1, BURST, BURST * clients),
-        Work::Steady => (clients, 1, steady, steady * clients),
-        Work::Territories => (clients, 100, steady, steady * clients / 100),
-        Work::OneTerritory => (clients / 100, 1, steady, steady * clients / 100),
+        Work::Steady => (clients, 1, STEADY, STEADY * clients),
+        Work::Territories => (clients, 100, TO_ONE, TO_ONE * clients / 100),
+        Work::OneTerritory => (clients / 100, 1, TO_ONE, TO_ONE * clients / 100),
         Work::Idle => (clients, 1, 0, 0),
         Work::Resume => (clients, 1, MISSED, MISSED * clients),
     };
@@ -218,17 +223,12 @@ pub(crate) fn measure(work: Work, kind: Kind, clients: usize, ground: &Ground) -
     let full_mib = memory_mib(&before.until(&before, &programs));
     match work {
         Work::Burst => subject.publish(ground, messages, |_| 0)?,
-        Work::Steady | Work::Territories | Work::OneTerritory => {
-            for number in 0..messages {
-                let territory = if work == Work::Territories {
-                    number % 100
-                } else {
-                    0
-                };
-                subject.publish(ground, 1, |_| territory)?;
-                sleep(Duration::from_millis(50));
-            }
-        }
+        Work::Steady => evenly(messages, STEADY_PAUSE, |_| {
+            subject.publish(ground, 1, |_| 0)
+        })?,
+        Work::Territories | Work::OneTerritory => evenly(messages, TO_ONE_PAUSE, |number| {
+            subject.publish(ground, 1, |_| number % groups)
+        })?,
         Work::Idle => sleep(Duration::from_secs(IDLE_SECONDS)),
         // The messages were on their way as soon as the clients were.
         Work::Resume => before = start,
@@ -253,6 +253,21 @@ pub(crate) fn measure(work: Work, kind: Kind, clients: usize, ground: &Ground) -
         kib_per_connection: (full_mib - empty_mib) * 1024.0 / connections,
         peak_mib: peak_mib(subject.pid),
     })
+}
+
+/// Sends each message at its moment, however long the ones before it took.
+fn evenly(
+    messages: usize,
+    pause: Duration,
+    mut send: impl FnMut(usize) -> Result<()>,
+) -> Result<()> {
+    let mut next = Instant::now();
+    for number in 0..messages {
+        sleep(next.saturating_duration_since(Instant::now()));
+        send(number)?;
+        next += pause;
+    }
+    Ok(())
 }
 
 fn memory_mib(usages: &[usage::Usage]) -> f64 {
