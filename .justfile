@@ -24,6 +24,11 @@ system *arguments:
 real-clients:
     SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run -p notifier --run-ignored only real_clients
 
+# Requests that Schemathesis, which it downloads, makes of the OpenAPI descriptions.
+schemathesis:
+    SQLX_OFFLINE=true cargo build --workspace --bins
+    SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run -p system-tests --run-ignored only schemathesis
+
 # Breaks every part of the system under load and checks that nothing is lost: just soak --minutes 30 --seed 7
 soak *arguments:
     SQLX_OFFLINE=true cargo build --workspace --bins

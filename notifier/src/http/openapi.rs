@@ -2,6 +2,7 @@
 
 use shared_events::AvailabilityUpdated;
 use shared_events::event::FieldValues;
+use shared_events::schedule::{DateOverride, Job, LocalWindow, TimeOff};
 use shared_events::service::{ProblemDocument, auth};
 use utoipa::OpenApi;
 
@@ -17,10 +18,15 @@ pub fn document() -> utoipa::openapi::OpenApi {
         paths(super::events::stream, super::listed::list),
         components(schemas(
             AvailabilityUpdated,
+            DateOverride,
             FieldValues,
+            Job,
+            LocalWindow,
             ProblemDocument,
+            TimeOff,
             listed::Listed,
             listed::Listing,
+            listed::Order,
             frame::Ready,
             frame::Reset,
             frame::ScheduleUpdatedData,
