@@ -103,6 +103,7 @@ impl Application {
             readings: Readings::new(cache.clone(), loads, watchers, wait),
             copies: Copies::new(cache, config.copies),
             searches: Semaphore::new(searches),
+            search_wait: Duration::from_millis(config.search_wait_ms),
             cursor_age: TimeDelta::minutes(config.search_cursor_minutes.into()),
             clock,
         }));

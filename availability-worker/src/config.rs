@@ -55,6 +55,10 @@ pub struct Config {
     #[arg(long, env = "MAX_SEARCHES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max_searches: u32,
 
+    /// Milliseconds that a search waits for an emptied cache to be filled again before it is answered 503
+    #[arg(long, env = "SEARCH_WAIT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub search_wait_ms: u64,
+
     /// Minutes that the cursor of a search holds: its pages keep the now of the first
     #[arg(long, env = "SEARCH_CURSOR_MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_440))]
     pub search_cursor_minutes: u16,

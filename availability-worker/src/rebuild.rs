@@ -159,19 +159,21 @@ impl Rebuild {
         while let Some(last) = page.last().map(|schedule| schedule.contractor_id) {
             contractors += page.len() as u64;
             let schedules = page.into_iter().map(Arc::new).collect();
-            let (stored, next) = future::join(
-                self.recalculation.store(schedules, Origin::SourceOfTruth),
-                self.source.page(Some(last), PAGE),
-            )
-            .await;
+            // The next page comes while this one is stored, and may take longer.
+            let storing = async {
+                let stored = self.recalculation.store(schedules, Origin::SourceOfTruth);
+                let stored = stored.await?;
+                self.filling.reached(contractors);
+                tell(contractors);
+                Ok::<_, RebuildError>(stored)
+            };
+            let (stored, next) = future::join(storing, self.source.page(Some(last), PAGE)).await;
             for stored in stored? {
                 if let Stored::Unacceptable(error) = stored {
                     unacceptable += 1;
                     tracing::warn!(%error, "schedule-service holds a schedule that cannot be taken");
                 }
             }
-            self.filling.reached(contractors);
-            tell(contractors);
             page = next?;
         }
         let ghosts = self.clear_ghosts().await?;

@@ -353,7 +353,8 @@ fn changes(since: u64, answer: Option<Value>) -> Result<Answer, CacheError> {
     }
     Ok(Answer::Changes {
         since,
-        newest,
+        // The last change is forgotten with the tombstone that it set.
+        newest: newest.max(since),
         count,
         values,
     })

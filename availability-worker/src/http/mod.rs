@@ -9,6 +9,7 @@ mod search;
 mod tagged;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use chrono::TimeDelta;
@@ -32,6 +33,8 @@ pub struct ReadSide {
     pub copies: Copies,
     /// Bounds the searches that run at once.
     pub searches: Semaphore,
+    /// How long a search waits for an emptied cache to be filled again.
+    pub search_wait: Duration,
     /// How long a cursor of a search holds.
     pub cursor_age: TimeDelta,
     /// Now.

@@ -1,6 +1,7 @@
 //! `GET /v1/availability`: who can take a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 use shared_events::schedule::{is_slug, rfc3339_millis};
 use shared_events::service::{Caller, Problem, ProblemDocument};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::contractor::{checked, range};
@@ -18,13 +20,15 @@ use super::tagged::tagged;
 use super::{RETRY_AFTER_SECONDS, ReadSide};
 use crate::bounds::{Asked, MAX_DURATION};
 use crate::engine::instant;
-use crate::search::{Candidate, Search, SearchError};
+use crate::search::{Candidate, Page, Search, SearchError};
 use crate::stamp::Stamp;
 
 /// The most contractors of one page.
 const MAX_LIMIT: i64 = 200;
 /// The contractors of a page without `limit`.
 const DEFAULT_LIMIT: i64 = 50;
+/// How often a search that waits looks whether the cache has been filled.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The most skills of one search.
 const MAX_SKILLS: usize = 32;
 
@@ -177,12 +181,9 @@ pub(super) async fn search(
         limit,
         after: cursor.map(|cursor| cursor.after),
     };
-    let page = search
-        .run(&read_side.copies, now)
+    let page = patiently(&read_side, &search, now)
         .await
-        .map_err(|error: SearchError| {
-            Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS)
-        })?;
+        .map_err(|error| Problem::unavailable(error.to_string(), RETRY_AFTER_SECONDS))?;
     let oldest_calculated_at = page.candidates.iter().map(|c| c.calculated_at).min();
     let answer = AvailableContractors {
         from: Stamp(query.range.start),
@@ -206,6 +207,28 @@ pub(super) async fn search(
         .collect();
     let substance = (answer.from, answer.to, found, &answer.next_cursor);
     Ok(tagged(&answer, &substance, &headers))
+}
+
+/// Searches, once everybody is in the cache.
+async fn patiently(
+    read_side: &ReadSide,
+    search: &Search,
+    now: DateTime<Utc>,
+) -> Result<Page, SearchError> {
+    let deadline = Instant::now() + read_side.search_wait;
+    let is_over = || Instant::now() >= deadline;
+    loop {
+        match search.run(&read_side.copies, now).await {
+            Err(SearchError::Incomplete) if !is_over() => {}
+            found => return found,
+        }
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if is_over() || read_side.copies.cache().mark().await?.is_some() {
+                break;
+            }
+        }
+    }
 }
 
 fn duration(parameters: &mut Parameters) -> Option<i64> {

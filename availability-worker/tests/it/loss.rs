@@ -197,7 +197,7 @@ async fn flush(redis: &mut redis::aio::MultiplexedConnection) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn how_far_a_rebuild_is_can_be_seen() {
-    let world = World::new().await;
+    let world = World::with(&["--search-wait-ms=0"]).await;
     for number in 1..=450 {
         world.truth.knows(&contractor(number, 1));
     }
@@ -233,6 +233,36 @@ async fn how_far_a_rebuild_is_can_be_seen() {
         .await;
     let (status, body) = world.get("/v1/availability?durationMinutes=60").await;
     assert_eq!((status, body["items"].as_array().unwrap().len()), (200, 50));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_waits_for_an_emptied_cache_to_be_filled() {
+    let world = World::with(&["--search-wait-ms=60000"]).await;
+    for number in 1..=250 {
+        world.truth.knows(&contractor(number, 1));
+    }
+    let whole = "/v1/availability?durationMinutes=60&limit=200&territory=north";
+    world
+        .until("nothing is rebuilt", async || {
+            let (_, body) = world.get("/health/ready").await;
+            body["details"]["cache"] == "no rebuild under way"
+        })
+        .await;
+    world.truth.set_further_pages(false);
+    flush(&mut world.redis().await).await;
+    let ((status, body), ()) = tokio::join!(world.get(whole), async {
+        world
+            .until("the first page is taken in", async || {
+                let (_, body) = world.get("/health/ready").await;
+                let detail = body["details"]["cache"].as_str().unwrap_or_default();
+                detail.starts_with("being rebuilt: 200 contractors so far")
+            })
+            .await;
+        world.truth.set_further_pages(true);
+    });
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(body["items"].as_array().unwrap().len(), 200);
+    assert_ne!(body["nextCursor"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
