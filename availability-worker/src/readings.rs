@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared_events::zones::Zone;
 use shared_events::{Conflict, Schedule};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use crate::cache::{Cache, Entry};
 use crate::engine::intervals::clip;
 use crate::engine::{
-    FreeTime, FreeWindows, Interval, Minute, Query, SlotRequest, conflicts, slots, zone,
+    FreeTime, FreeWindows, Interval, Minute, Query, SlotRequest, conflicts, slots,
 };
 use crate::loads::{LoadError, Loads};
 use crate::watchers::Watchers;
@@ -222,7 +223,8 @@ impl Readings {
         let horizon = entry.free.range;
         let within = open.is_empty() || (horizon.start <= open.start && open.end <= horizon.end);
         if within {
-            let zone = zone(&entry.time_zone).map_err(|e| ReadError::Unusable(e.to_string()))?;
+            let zone =
+                Zone::named(&entry.time_zone).map_err(|e| ReadError::Unusable(e.to_string()))?;
             let interval = query
                 .slot_interval
                 .unwrap_or(entry.slot_interval_minutes.into());
@@ -245,7 +247,8 @@ impl Readings {
             Some(schedule) => schedule,
             None => self.stored_schedule(id, &territory).await?,
         };
-        let zone = zone(&schedule.time_zone).map_err(|e| ReadError::Unusable(e.to_string()))?;
+        let zone =
+            Zone::named(&schedule.time_zone).map_err(|e| ReadError::Unusable(e.to_string()))?;
         let open = query.open_range(schedule.booking_rules.min_notice_minutes);
         let free: FreeWindows = FreeTime::new(&schedule, zone).in_range(open);
         let own = i64::from(schedule.booking_rules.slot_interval_minutes);

@@ -8,12 +8,13 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use shared_events::schedule::is_slug;
 use shared_events::service::Clock;
+use shared_events::zones::{UnknownZone, Zone};
 use shared_events::{AvailabilityUpdated, Horizon, Schedule};
 use uuid::Uuid;
 
 use crate::cache::{Cache, CacheError, Entry, MAX_VERSION, Put, Registration, Settlement, Write};
 use crate::engine::civil_time::DAY;
-use crate::engine::{Interval, UnknownZone, instant, outlook};
+use crate::engine::{Interval, instant, outlook};
 use crate::source::{ScheduleSource, SourceError};
 use crate::watchers::Watchers;
 
@@ -361,7 +362,7 @@ pub fn acceptable(schedule: &Schedule) -> Result<(), Unacceptable> {
     if !(1..=MAX_VERSION).contains(&schedule.version) {
         return Err(Unacceptable::Version(schedule.version));
     }
-    crate::engine::zone(&schedule.time_zone)?;
+    Zone::named(&schedule.time_zone)?;
     Ok(())
 }
 

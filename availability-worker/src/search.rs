@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use crate::cache::copies::Read;
 use crate::cache::{Cache, CacheError, Copies, Found, Packed, Peek, Territory, Unreadable, rank};
-use crate::engine::{FreeTime, Minute, Query, SlotRequest, first_slot, zone};
+use crate::engine::{FreeTime, Minute, Query, SlotRequest, first_slot};
 use judge::{Judge, Verdict};
 use shared_events::Schedule;
+use shared_events::zones::Zone;
 
 /// What is searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,7 +239,7 @@ impl Search {
         if !self.has_skills(&schedule.skills) {
             return None;
         }
-        let zone = zone(&schedule.time_zone).ok()?;
+        let zone = Zone::named(&schedule.time_zone).ok()?;
         let rules = schedule.booking_rules;
         let open = self.query.open_range(rules.min_notice_minutes);
         let free = FreeTime::new(schedule, zone).in_range(open);

@@ -15,7 +15,8 @@
 //!
 //! Behind features stands the plumbing that the contract needs: `amqp` (connections, confirmed
 //! publishing, settled consuming), `service` (settings, telemetry, health, metrics, problem
-//! documents, shutdown) and `schema` (OpenAPI, JSON Schema and AsyncAPI descriptions).
+//! documents, shutdown), `zones` (the time zones that a schedule may name) and `schema` (OpenAPI,
+//! JSON Schema and AsyncAPI descriptions).
 
 pub mod envelope;
 pub mod event;
@@ -32,6 +33,8 @@ pub mod amqp;
 pub mod service;
 #[cfg(any(feature = "amqp", feature = "service"))]
 pub mod trace;
+#[cfg(feature = "zones")]
+pub mod zones;
 
 pub use envelope::Envelope;
 pub use event::{

@@ -7,16 +7,20 @@
 #[allow(dead_code, unused_imports, reason = "the worker uses more of it")]
 mod engine;
 
+use std::sync::LazyLock;
+
 use arbitrary::Arbitrary;
 use chrono::{DateTime, Utc};
-use chrono_tz::TZ_VARIANTS;
 use engine::{Availability, Interval, Query, SlotRequest, availability, civil_time, explain, first_slot};
 use libfuzzer_sys::fuzz_target;
 use shared_events::Schedule;
 use shared_events::schedule::{
     BookingRules, DateOverride, Job, LocalTime, LocalWindow, Status, TimeOff, Weekday, WorkingHours,
 };
+use shared_events::zones::Zone;
 use uuid::Uuid;
+
+static ZONES: LazyLock<Vec<Zone>> = LazyLock::new(Zone::all);
 
 /// What a case is made of; `case` brings it within what the contract admits.
 #[derive(Debug, Arbitrary)]
@@ -66,7 +70,7 @@ fn at(minute: i64) -> DateTime<Utc> {
 }
 
 fn case(input: &Input) -> (Schedule, Query) {
-    let zone = TZ_VARIANTS[usize::from(input.zone) % TZ_VARIANTS.len()];
+    let zone = ZONES[usize::from(input.zone) % ZONES.len()];
     let day = i64::from(input.day) % (civil_time::LAST_MINUTE / civil_time::DAY);
     let origin = day * civil_time::DAY;
     let hours = input.hours.iter().take(12).map(|&(days, start, end)| WorkingHours {
@@ -197,7 +201,7 @@ fuzz_target!(|input: Input| {
         let later: Vec<i64> = slots.iter().copied().filter(|s| *s >= middle).collect();
         assert_eq!(right.slots.as_ref(), Some(&later), "from {middle} on");
 
-        let zone = engine::zone(&schedule.time_zone).expect("the zone is known");
+        let zone = Zone::named(&schedule.time_zone).expect("the zone is known");
         let interval = i64::from(schedule.booking_rules.slot_interval_minutes);
         let request = SlotRequest {
             duration,

@@ -1,7 +1,7 @@
 //! Jobs that a schedule no longer covers.
 
-use chrono_tz::Tz;
 use shared_events::schedule::Status;
+use shared_events::zones::Zone;
 use shared_events::{Conflict, ConflictReason, Schedule};
 
 use super::civil_time::DAY;
@@ -29,7 +29,7 @@ pub struct EndingConflict {
 /// Where several reasons hold, an inactive contractor comes before time off, and time off before
 /// working hours. Buffers need not lie in working time and may touch time off.
 #[must_use]
-pub fn conflicts(schedule: &Schedule, zone: Tz) -> Vec<EndingConflict> {
+pub fn conflicts(schedule: &Schedule, zone: Zone) -> Vec<EndingConflict> {
     let nothing = Working {
         range: Interval::new(0, 0),
         windows: &[],

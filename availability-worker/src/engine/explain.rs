@@ -3,9 +3,9 @@
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use chrono_tz::Tz;
 use shared_events::Schedule;
 use shared_events::schedule::Status;
+use shared_events::zones::{UnknownZone, Zone};
 
 use super::civil_time::{
     DAY, FIRST_MINUTE, LAST_MINUTE, WallClock, date_of, local_minute, weekday,
@@ -14,7 +14,7 @@ use super::intervals::{Interval, Minute};
 use super::windows::{
     DayPlan, DayWindow, FreeTime, blocked_by_job, days_reaching, job_interval, time_off_interval,
 };
-use super::{UnknownZone, instant, minute_ceil, minute_floor, zone};
+use super::{instant, minute_ceil, minute_floor};
 
 /// Whether a contractor is free in one minute, and every reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn explain(
     at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Explanation, UnknownZone> {
-    let zone = zone(&schedule.time_zone)?;
+    let zone = Zone::named(&schedule.time_zone)?;
     let minute = minute_floor(at);
     let who = if schedule.name.is_empty() {
         schedule.contractor_id.to_string()
@@ -106,7 +106,7 @@ pub fn explain(
 
 fn working_reason(
     schedule: &Schedule,
-    zone: Tz,
+    zone: Zone,
     minute: Minute,
     reasons: &mut Vec<String>,
 ) -> bool {
@@ -159,7 +159,7 @@ fn working_reason(
 
 fn blocked_reasons(
     schedule: &Schedule,
-    zone: Tz,
+    zone: Zone,
     minute: Minute,
     reasons: &mut Vec<String>,
 ) -> bool {
@@ -202,7 +202,7 @@ fn blocked_reasons(
 
 fn notice_reason(
     schedule: &Schedule,
-    zone: Tz,
+    zone: Zone,
     minute: Minute,
     now: DateTime<Utc>,
     reasons: &mut Vec<String>,
@@ -223,7 +223,7 @@ fn notice_reason(
     false
 }
 
-fn free_reason(schedule: &Schedule, zone: Tz, minute: Minute) -> String {
+fn free_reason(schedule: &Schedule, zone: Zone, minute: Minute) -> String {
     let around = Interval::new(minute - 7 * DAY, minute + 7 * DAY);
     let window = FreeTime::new(schedule, zone)
         .windows(around)
@@ -286,7 +286,7 @@ fn clock_words(window: DayWindow) -> String {
     }
 }
 
-fn span_words(zone: Tz, interval: Interval) -> String {
+fn span_words(zone: Zone, interval: Interval) -> String {
     format!(
         "from {} to {}",
         both(zone, interval.start),
@@ -295,7 +295,7 @@ fn span_words(zone: Tz, interval: Interval) -> String {
 }
 
 /// What a dispatcher's clock shows, and what cannot be misread where clocks change.
-fn both(zone: Tz, minute: Minute) -> String {
+fn both(zone: Zone, minute: Minute) -> String {
     format!("{} ({})", local(zone, minute), utc(minute))
 }
 
@@ -303,7 +303,7 @@ fn utc(minute: Minute) -> String {
     instant(minute).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn local(zone: Tz, minute: Minute) -> String {
+fn local(zone: Zone, minute: Minute) -> String {
     instant(local_minute(zone, minute))
         .format("%Y-%m-%d %H:%M")
         .to_string()

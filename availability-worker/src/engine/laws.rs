@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 use shared_events::Schedule;
 use shared_events::schedule::{Job, TimeOff};
+use shared_events::zones::Zone;
 
 use super::civil_time::{DAY, FIRST_MINUTE, local_minute};
 use super::differential::{Case, case, cases};
 use super::intervals::{merge, subtract};
-use super::{FreeTime, Interval, Minute, Query, availability, conflicts, instant, outlook, zone};
+use super::{FreeTime, Interval, Minute, Query, availability, conflicts, instant, outlook};
 
 fn windows(schedule: &Schedule, query: &Query) -> Vec<Interval> {
     availability(schedule, query).unwrap().windows
@@ -106,7 +107,7 @@ proptest! {
     #[test]
     fn slots_are_exactly_the_grid_points_that_fit(Case { schedule, query, .. } in case()) {
         let answer = availability(&schedule, &query).unwrap();
-        let zone = zone(&schedule.time_zone).unwrap();
+        let zone = Zone::named(&schedule.time_zone).unwrap();
         let (duration, interval) = (query.duration.unwrap(), query.slot_interval.unwrap());
         let long_before = (query.range.start - 366 * DAY).max(FIRST_MINUTE);
         // Where each window would begin, were the range not there.
@@ -125,7 +126,7 @@ proptest! {
 
     #[test]
     fn the_outlook_is_the_answer_without_a_now(Case { schedule, query, .. } in case()) {
-        let zone = zone(&schedule.time_zone).unwrap();
+        let zone = Zone::named(&schedule.time_zone).unwrap();
         let outlook = outlook(&schedule, query.range).unwrap();
         let answer = availability(&schedule, &Query { now: Minute::MIN, ..query }).unwrap();
         prop_assert_eq!(outlook.free.windows, answer.windows);

@@ -11,10 +11,9 @@ pub mod slots;
 pub mod windows;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
+use shared_events::zones::{UnknownZone, Zone};
 use shared_events::{Conflict, Schedule};
 
-pub use civil_time::{UnknownZone, zone};
 pub use conflicts::{EndingConflict, conflicts};
 use conflicts::{Working, conflicts_beside};
 pub use explain::{Explanation, explain};
@@ -57,7 +56,7 @@ pub struct Availability {
 
 /// Answers `query` for `schedule` from nothing else.
 pub fn availability(schedule: &Schedule, query: &Query) -> Result<Availability, UnknownZone> {
-    let zone = zone(&schedule.time_zone)?;
+    let zone = Zone::named(&schedule.time_zone)?;
     let range = query.open_range(schedule.booking_rules.min_notice_minutes);
     let free_time = FreeTime::new(schedule, zone);
     let working = free_time.working(range);
@@ -90,8 +89,6 @@ pub fn availability(schedule: &Schedule, query: &Query) -> Result<Availability, 
 /// What the cache and AvailabilityUpdated hold of a schedule over a horizon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
-    /// The zone of the schedule.
-    pub zone: Tz,
     /// The free windows of the horizon.
     pub free: FreeWindows,
     /// The conflicts of all jobs.
@@ -100,7 +97,7 @@ pub struct Outlook {
 
 /// Calculates the outlook of `schedule` over `horizon`, independent of any now.
 pub fn outlook(schedule: &Schedule, horizon: Interval) -> Result<Outlook, UnknownZone> {
-    let zone = zone(&schedule.time_zone)?;
+    let zone = Zone::named(&schedule.time_zone)?;
     let free_time = FreeTime::new(schedule, zone);
     let working = free_time.working(horizon);
     let windows = free_time.free_of(&working, horizon);
@@ -109,7 +106,6 @@ pub fn outlook(schedule: &Schedule, horizon: Interval) -> Result<Outlook, Unknow
         windows: &working,
     };
     Ok(Outlook {
-        zone,
         free: free_time.with_first_start(windows, horizon),
         conflicts: conflicts_beside(schedule, &free_time, known),
     })
@@ -147,3 +143,5 @@ mod golden;
 mod laws;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod witness;

@@ -1,13 +1,13 @@
-//! A second reading of the rules, minute by minute and with another time zone library.
+//! A second reading of the rules, minute by minute and with another source of civil time.
 //!
 //! Written from the contract, with nothing of the engine: a field of minutes is painted window by
 //! window, and everything is read off it.
 
-use jiff::Timestamp;
-use jiff::civil;
-use jiff::tz::{AmbiguousOffset, TimeZone};
 use shared_events::schedule::{Job, Status};
 use shared_events::{ConflictReason, Schedule};
+use tz::UtcDateTime;
+
+use super::witness::{Meaning, Witness};
 
 const DAY: i64 = 1_440;
 
@@ -46,7 +46,7 @@ impl Field {
 /// What a schedule means in the minutes of some days.
 pub(super) struct Oracle<'a> {
     schedule: &'a Schedule,
-    zone: &'a TimeZone,
+    zone: Witness,
     works: Field,
     free: Field,
     off: Field,
@@ -55,7 +55,7 @@ pub(super) struct Oracle<'a> {
 impl<'a> Oracle<'a> {
     /// Paints every window of every local day from `first` to `last`, days since the epoch. What
     /// lies within three days of either end is not to be relied on.
-    pub(super) fn new(schedule: &'a Schedule, zone: &'a TimeZone, first: i64, last: i64) -> Self {
+    pub(super) fn new(schedule: &'a Schedule, zone: Witness, first: i64, last: i64) -> Self {
         let mut works = Field::new(first, last);
         for day in first..=last {
             for (start, end) in windows_of(schedule, zone, day) {
@@ -105,10 +105,7 @@ impl<'a> Oracle<'a> {
             return false;
         }
         if 60 % every == 0 {
-            let local = self
-                .zone
-                .to_datetime(Timestamp::from_second(minute * 60).unwrap());
-            return (i64::from(local.hour()) * 60 + i64::from(local.minute())) % every == 0;
+            return self.zone.wall_clock(minute * 60) % every == 0;
         }
         let mut start = minute;
         while self.free(start - 1) {
@@ -139,17 +136,19 @@ fn whole(instant: chrono::DateTime<chrono::Utc>) -> i64 {
 }
 
 /// The instants of the windows that start on a local day, in minutes.
-fn windows_of(schedule: &Schedule, zone: &TimeZone, day: i64) -> Vec<(i64, i64)> {
-    let date = civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(day));
+fn windows_of(schedule: &Schedule, zone: Witness, day: i64) -> Vec<(i64, i64)> {
+    let date = UtcDateTime::from_timespec(day * DAY * 60, 0).unwrap();
     let is_today = |o: &&shared_events::schedule::DateOverride| {
-        use chrono::Datelike;
-        (o.date.year(), o.date.month(), o.date.day())
-            == (
-                i32::from(date.year()),
-                u32::try_from(date.month()).unwrap(),
-                u32::try_from(date.day()).unwrap(),
-            )
+        let written = format!(
+            "{}-{:02}-{:02}",
+            date.year(),
+            date.month(),
+            date.month_day()
+        );
+        o.date.to_string() == written
     };
+    // Sunday is 0 there and 6 here.
+    let weekday = (date.week_day() + 6) % 7;
     let local: Vec<(i64, i64)> = match schedule.date_overrides.iter().find(is_today) {
         Some(o) => o
             .windows
@@ -159,47 +158,30 @@ fn windows_of(schedule: &Schedule, zone: &TimeZone, day: i64) -> Vec<(i64, i64)>
         None => schedule
             .working_hours
             .iter()
-            .filter(|h| {
-                h.days
-                    .iter()
-                    .any(|d| *d as i8 == date.weekday().to_monday_zero_offset())
-            })
+            .filter(|h| h.days.iter().any(|d| *d as u8 == weekday))
             .map(|h| (h.start.minutes().into(), h.end.minutes().into()))
             .collect(),
     };
-    let at =
-        |minute: i64| date.to_datetime(civil::Time::midnight()) + jiff::Span::new().minutes(minute);
+    let at = |minute: i64| zone.meaning((day * DAY + minute) * 60);
     local
         .into_iter()
         .filter_map(|(start, end)| {
             let end = if end <= start { end + DAY } else { end };
-            resolve(zone, at(start), at(end))
+            window(at(start), at(end))
         })
         .collect()
 }
 
-fn resolve(zone: &TimeZone, start: civil::DateTime, end: civil::DateTime) -> Option<(i64, i64)> {
-    let (s, e) = (
-        zone.to_ambiguous_timestamp(start).offset(),
-        zone.to_ambiguous_timestamp(end).offset(),
-    );
-    if let (AmbiguousOffset::Gap { .. }, AmbiguousOffset::Gap { .. }) = (s, e) {
-        // Windows are shorter than the time between two gaps.
+fn window(start: Meaning, end: Meaning) -> Option<(i64, i64)> {
+    if let (Meaning::Never { jump: one, .. }, Meaning::Never { jump: other, .. }) = (start, end)
+        && one == other
+    {
         return None;
     }
-    let start = match s {
-        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(start),
-        AmbiguousOffset::Gap { before, .. } | AmbiguousOffset::Fold { before, .. } => {
-            before.to_timestamp(start)
-        }
-    };
-    let end = match e {
-        AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(end),
-        AmbiguousOffset::Gap { before, .. } => before.to_timestamp(end),
-        AmbiguousOffset::Fold { after, .. } => after.to_timestamp(end),
-    };
+    let (Meaning::Once(start) | Meaning::Twice(start, _) | Meaning::Never { before: start, .. }) =
+        start;
+    let (Meaning::Once(end) | Meaning::Twice(_, end) | Meaning::Never { before: end, .. }) = end;
     // Offsets had seconds before 1972: only whole minutes inside the window count.
-    let (start, end) = (start.ok()?.as_second(), end.ok()?.as_second());
     let (start, end) = ((start + 59).div_euclid(60), end.div_euclid(60));
     (start < end).then_some((start, end))
 }

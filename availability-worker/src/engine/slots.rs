@@ -1,8 +1,8 @@
 //! Start times at which a job of a given duration fits.
 
-use chrono_tz::Tz;
+use shared_events::zones::Zone;
 
-use super::civil_time::{DAY, offset_minutes};
+use super::civil_time::even_stretches;
 use super::intervals::{Interval, Minute};
 use super::windows::FreeWindows;
 
@@ -17,7 +17,7 @@ pub struct SlotRequest {
 
 /// All slots that start and end within `clip`, ascending.
 #[must_use]
-pub fn slots(zone: Tz, free: &FreeWindows, clip: Interval, request: SlotRequest) -> Vec<Minute> {
+pub fn slots(zone: Zone, free: &FreeWindows, clip: Interval, request: SlotRequest) -> Vec<Minute> {
     let mut found = Vec::new();
     each_slot(zone, free, clip, request, |slot| {
         found.push(slot);
@@ -29,7 +29,7 @@ pub fn slots(zone: Tz, free: &FreeWindows, clip: Interval, request: SlotRequest)
 /// The earliest slot that starts and ends within `clip`.
 #[must_use]
 pub fn first_slot(
-    zone: Tz,
+    zone: Zone,
     free: &FreeWindows,
     clip: Interval,
     request: SlotRequest,
@@ -43,7 +43,7 @@ pub fn first_slot(
 }
 
 fn each_slot(
-    zone: Tz,
+    zone: Zone,
     free: &FreeWindows,
     clip: Interval,
     request: SlotRequest,
@@ -73,14 +73,10 @@ fn each_slot(
             true
         };
         let go_on = if 60 % interval == 0 {
-            each_even_stretch(
-                zone,
-                Interval::new(open.start, last + 1),
-                |stretch, offset| {
-                    let first = stretch.start + (-(stretch.start + offset)).rem_euclid(interval);
-                    offer(first, stretch.end)
-                },
-            )
+            even_stretches(zone, Interval::new(open.start, last + 1)).all(|(stretch, offset)| {
+                let first = stretch.start + (-(stretch.start + offset)).rem_euclid(interval);
+                offer(first, stretch.end)
+            })
         } else {
             let start = if index == 0 {
                 free.first_start
@@ -94,37 +90,4 @@ fn each_slot(
             return;
         }
     }
-}
-
-/// Gives `range` in pieces of one offset each, ascending, until `each` wants no more.
-///
-/// No zone changes its clocks twice within a day: where both ends of a piece that short have one
-/// offset, so has all that lies between.
-fn each_even_stretch(
-    zone: Tz,
-    range: Interval,
-    mut each: impl FnMut(Interval, i64) -> bool,
-) -> bool {
-    let mut start = range.start;
-    while start < range.end {
-        let offset = offset_minutes(zone, start);
-        let mut end = range.end.min(start + DAY);
-        if offset_minutes(zone, end - 1) != offset {
-            let mut same = start;
-            end -= 1;
-            while end - same > 1 {
-                let middle = same + (end - same) / 2;
-                if offset_minutes(zone, middle) == offset {
-                    same = middle;
-                } else {
-                    end = middle;
-                }
-            }
-        }
-        if !each(Interval::new(start, end), offset) {
-            return false;
-        }
-        start = end;
-    }
-    true
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono_tz::Tz;
 use shared_events::Schedule;
 use shared_events::schedule::{Job, Status, TimeOff};
+use shared_events::zones::Zone;
 
 use super::civil_time::{
     DAY, Edge, FIRST_MINUTE, LAST_MINUTE, WallClock, day_number, local_minute, weekday,
@@ -138,7 +138,7 @@ pub fn days_reaching(range: Interval) -> std::ops::RangeInclusive<i64> {
 
 /// The merged working time of a range, whatever the status: weekly hours and overrides.
 #[must_use]
-pub fn working(plan: &DayPlan, zone: Tz, range: Interval) -> Vec<Interval> {
+pub fn working(plan: &DayPlan, zone: Zone, range: Interval) -> Vec<Interval> {
     let range = range.intersection(Interval::new(FIRST_MINUTE, LAST_MINUTE));
     if range.is_empty() {
         return Vec::new();
@@ -190,7 +190,7 @@ fn outward(start_seconds: i64, end_seconds: i64) -> Interval {
 /// Free time of a schedule, computed range by range.
 #[derive(Debug)]
 pub struct FreeTime {
-    zone: Tz,
+    zone: Zone,
     plan: DayPlan,
     active: bool,
     blocked: Vec<Interval>,
@@ -205,7 +205,7 @@ impl FreeTime {
 
     /// Prepares a schedule.
     #[must_use]
-    pub fn new(schedule: &Schedule, zone: Tz) -> Self {
+    pub fn new(schedule: &Schedule, zone: Zone) -> Self {
         let mut blocked = Vec::with_capacity(schedule.time_off.len() + schedule.jobs.len());
         blocked.extend(schedule.time_off.iter().map(time_off_interval));
         blocked.extend(schedule.jobs.iter().map(blocked_by_job));

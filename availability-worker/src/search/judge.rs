@@ -1,11 +1,12 @@
 //! What one contractor's packed horizon says of a search, with as little of it decoded as will do.
 
 use shared_events::schedule::Status;
+use shared_events::zones::Zone;
 use uuid::Uuid;
 
 use super::{Place, Search};
 use crate::cache::{Packed, Unreadable};
-use crate::engine::{FreeWindows, Interval, Minute, first_slot, zone};
+use crate::engine::{FreeWindows, Interval, Minute, first_slot};
 
 /// What the horizon alone says of a contractor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl<'a> Judge<'a> {
             if too_late(open.start) {
                 return Ok(Some(Verdict::TooLate));
             }
-            let Ok(zone) = zone(packed.time_zone()?) else {
+            let Ok(zone) = Zone::named(packed.time_zone()?) else {
                 return Ok(Some(Verdict::Never));
             };
             self.window.range = packed.horizon;
@@ -124,10 +125,11 @@ impl<'a> Judge<'a> {
 mod tests {
     use super::{Judge, Verdict};
     use crate::cache::{Entry, Packed, Peek};
-    use crate::engine::{FreeWindows, Interval, Query, first_slot, zone};
+    use crate::engine::{FreeWindows, Interval, Query, first_slot};
     use crate::search::{Place, Search};
     use proptest::prelude::*;
     use shared_events::schedule::Status;
+    use shared_events::zones::Zone;
     use uuid::Uuid;
 
     /// 2026-10-24T00:00Z, the day before clocks change in Europe.
@@ -207,7 +209,7 @@ mod tests {
         let within = Interval::new(open.start, open.end.min(horizon.end));
         let request = search.request(entry.slot_interval_minutes);
         match first_slot(
-            zone(&entry.time_zone).unwrap(),
+            Zone::named(&entry.time_zone).unwrap(),
             &entry.free,
             within,
             request,

@@ -2,12 +2,13 @@
 //! `AT TIME ZONE` takes the later instant for a start too.
 
 use availability_worker::engine::civil_time::{DAY, offset_minutes};
-use availability_worker::engine::{Interval, Query, availability, instant, zone};
+use availability_worker::engine::{Interval, Query, availability, instant};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngSeed, TestRunner};
 use serde_json::{Value, json};
 use shared_events::Schedule;
+use shared_events::zones::Zone;
 use sqlx::{Connection, PgConnection, Row};
 use stack::TestBed;
 
@@ -117,7 +118,7 @@ fn case() -> impl Strategy<Value = (Value, Interval)> {
 
 /// Whether some local time around the range exists twice.
 fn holds_a_fold(document: &Value, range: Interval) -> bool {
-    let zone = zone(document["timeZone"].as_str().unwrap()).unwrap();
+    let zone = Zone::named(document["timeZone"].as_str().unwrap()).unwrap();
     let offset = |day: i64| offset_minutes(zone, range.start + day * DAY);
     let days = (range.end - range.start) / DAY + 1;
     (-5..days + 5).any(|day| offset(day + 1) < offset(day))

@@ -1,10 +1,10 @@
 //! Local wall-clock time to instants, by the contract's rule for gaps and folds.
 
-use chrono::{DateTime, Days, Duration, LocalResult, NaiveDate, NaiveDateTime, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, Days, Duration, NaiveDate, NaiveDateTime, Utc};
 use shared_events::schedule::{LocalTime, LocalWindow};
+use shared_events::zones::Zone;
 
-use crate::span::{Span, minute_of};
+use crate::span::Span;
 
 /// Which of the two instants an ambiguous local time means.
 #[derive(Clone, Copy)]
@@ -16,7 +16,7 @@ enum Fold {
 /// The instants of a window that starts on the local day `date`. Empty when its resolved end is
 /// not after its start.
 #[must_use]
-pub fn window_span(zone: Tz, date: NaiveDate, window: LocalWindow) -> Span {
+pub fn window_span(zone: Zone, date: NaiveDate, window: LocalWindow) -> Span {
     let last_day = if window.end <= window.start {
         next_day(date)
     } else {
@@ -30,14 +30,20 @@ pub fn window_span(zone: Tz, date: NaiveDate, window: LocalWindow) -> Span {
 
 /// The first minute of the local day `date`, which is not midnight where the clocks skip it.
 #[must_use]
-pub fn start_of_day(zone: Tz, date: NaiveDate) -> i64 {
+pub fn start_of_day(zone: Zone, date: NaiveDate) -> i64 {
     resolve(zone, date.and_time(chrono::NaiveTime::MIN), Fold::First)
+}
+
+/// What the clocks show at `instant`.
+#[must_use]
+pub fn local_time(zone: Zone, instant: DateTime<Utc>) -> NaiveDateTime {
+    instant.naive_utc() + Duration::seconds(zone.offset_at(instant.timestamp()))
 }
 
 /// The local day on which `instant` lies.
 #[must_use]
-pub fn local_date(zone: Tz, instant: DateTime<Utc>) -> NaiveDate {
-    instant.with_timezone(&zone).date_naive()
+pub fn local_date(zone: Zone, instant: DateTime<Utc>) -> NaiveDate {
+    local_time(zone, instant).date()
 }
 
 /// The day after `date`.
@@ -50,26 +56,22 @@ fn local(date: NaiveDate, time: LocalTime) -> NaiveDateTime {
     date.and_time(chrono::NaiveTime::MIN) + Duration::minutes(i64::from(time.minutes()))
 }
 
-fn resolve(zone: Tz, local: NaiveDateTime, fold: Fold) -> i64 {
-    let instant = match zone.from_local_datetime(&local) {
-        LocalResult::Single(only) => only.to_utc(),
-        LocalResult::Ambiguous(first, second) => match fold {
-            Fold::First => first.to_utc(),
-            Fold::Second => second.to_utc(),
-        },
-        // A gap: the local time three hours before it tells the offset that held until then. No
-        // zone of today skips more; where one did (a whole day at the date line), a day before does.
-        LocalResult::None => [3, 27]
-            .into_iter()
-            .find_map(|hours| {
-                let back = Duration::hours(hours);
-                zone.from_local_datetime(&(local - back))
-                    .latest()
-                    .map(|at| at.to_utc() + back)
-            })
-            .unwrap_or_else(|| local.and_utc()),
+fn resolve(zone: Zone, local: NaiveDateTime, fold: Fold) -> i64 {
+    let local = local.and_utc().timestamp();
+    // Wall clocks are less than a day from UTC, and change once in two days at most.
+    let day = 24 * 60 * 60;
+    let (before, changes) = zone.between(local - day, local + day);
+    let after = changes.last().map_or(before, |change| change.offset);
+    let instants = [local - before, local - after];
+    let mut showing = instants
+        .into_iter()
+        .filter(|instant| instant + zone.offset_at(*instant) == local);
+    let found = match fold {
+        Fold::First => showing.next(),
+        Fold::Second => showing.next_back(),
     };
-    minute_of(instant)
+    // A time that is skipped counts by the offset before.
+    found.unwrap_or(local - before).div_euclid(60)
 }
 
 #[cfg(test)]
@@ -84,6 +86,10 @@ mod tests {
         }
     }
 
+    fn zone(name: &str) -> Zone {
+        Zone::named(name).unwrap()
+    }
+
     fn day(text: &str) -> NaiveDate {
         text.parse().unwrap()
     }
@@ -92,17 +98,17 @@ mod tests {
     fn a_night_shift_is_an_hour_shorter_when_the_clocks_go_forward_and_longer_when_they_go_back() {
         let night = window("22:00", "06:00");
         let minutes = |zone, date| window_span(zone, day(date), night).minutes();
-        assert_eq!(minutes(Tz::Europe__London, "2026-03-28"), 7 * 60);
-        assert_eq!(minutes(Tz::Europe__London, "2026-10-24"), 9 * 60);
-        assert_eq!(minutes(Tz::Pacific__Auckland, "2026-09-26"), 7 * 60);
-        assert_eq!(minutes(Tz::Pacific__Auckland, "2027-04-03"), 9 * 60);
-        assert_eq!(minutes(Tz::Asia__Kolkata, "2026-03-28"), 8 * 60);
+        assert_eq!(minutes(zone("Europe/London"), "2026-03-28"), 7 * 60);
+        assert_eq!(minutes(zone("Europe/London"), "2026-10-24"), 9 * 60);
+        assert_eq!(minutes(zone("Pacific/Auckland"), "2026-09-26"), 7 * 60);
+        assert_eq!(minutes(zone("Pacific/Auckland"), "2027-04-03"), 9 * 60);
+        assert_eq!(minutes(zone("Asia/Kolkata"), "2026-03-28"), 8 * 60);
     }
 
     #[test]
     fn a_window_wholly_inside_a_gap_keeps_the_offset_before_it_and_one_across_a_fold_spans_both() {
         let gap = window_span(
-            Tz::Europe__Berlin,
+            zone("Europe/Berlin"),
             day("2027-03-28"),
             window("02:15", "02:45"),
         );
@@ -111,7 +117,7 @@ mod tests {
             "2027-03-28T01:15:00+00:00"
         );
         let fold = window_span(
-            Tz::Europe__Berlin,
+            zone("Europe/Berlin"),
             day("2026-10-25"),
             window("02:00", "03:00"),
         );
@@ -120,8 +126,8 @@ mod tests {
 
     #[test]
     fn a_day_whose_midnight_is_skipped_starts_at_one() {
-        let start = instant_at(start_of_day(Tz::America__Santiago, day("2026-09-06")));
-        let local = start.with_timezone(&Tz::America__Santiago).naive_local();
+        let start = instant_at(start_of_day(zone("America/Santiago"), day("2026-09-06")));
+        let local = local_time(zone("America/Santiago"), start);
         assert_eq!(local.to_string(), "2026-09-06 01:00:00");
     }
 }

@@ -4,9 +4,9 @@
 //! that the demo speaks to schedule-service alone.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use shared_events::Schedule;
 use shared_events::schedule::{DateOverride, Job, LocalWindow, Weekday, WorkingHours};
+use shared_events::zones::Zone;
 
 use crate::civil_time::{local_date, next_day, window_span};
 use crate::span::{Span, instant_at, merge, subtract};
@@ -14,7 +14,7 @@ use crate::span::{Span, instant_at, merge, subtract};
 /// The working spans of a week's hours and its overrides inside `range`, sorted and disjoint.
 #[must_use]
 pub fn working_spans(
-    zone: Tz,
+    zone: Zone,
     hours: &[WorkingHours],
     overrides: &[DateOverride],
     range: Span,
@@ -48,7 +48,7 @@ pub fn working_spans(
 
 /// The working spans of `schedule` inside `range` without its time off.
 #[must_use]
-pub fn staffed_spans(schedule: &Schedule, zone: Tz, range: Span) -> Vec<Span> {
+pub fn staffed_spans(schedule: &Schedule, zone: Zone, range: Span) -> Vec<Span> {
     let working = working_spans(
         zone,
         &schedule.working_hours,
@@ -67,7 +67,7 @@ pub fn staffed_spans(schedule: &Schedule, zone: Tz, range: Span) -> Vec<Span> {
 #[must_use]
 pub fn free_spans(
     schedule: &Schedule,
-    zone: Tz,
+    zone: Zone,
     range: Span,
     without: Option<uuid::Uuid>,
 ) -> Vec<Span> {
@@ -93,7 +93,7 @@ pub fn blocked(job: &Job) -> Span {
 /// How much of the staffed time inside `range` is taken by jobs with their buffers: 0 to 1, and
 /// none where nobody works.
 #[must_use]
-pub fn fill(schedule: &Schedule, zone: Tz, range: Span) -> Option<f64> {
+pub fn fill(schedule: &Schedule, zone: Zone, range: Span) -> Option<f64> {
     let minutes = |spans: &[Span]| spans.iter().map(|span| span.minutes()).sum::<i64>();
     let staffed = minutes(&staffed_spans(schedule, zone, range));
     let free = minutes(&free_spans(schedule, zone, range, None));
@@ -103,7 +103,7 @@ pub fn fill(schedule: &Schedule, zone: Tz, range: Span) -> Option<f64> {
 /// The jobs from `now` on that the schedule does not cover.
 pub fn uncovered_jobs(
     schedule: &Schedule,
-    zone: Tz,
+    zone: Zone,
     now: DateTime<Utc>,
 ) -> impl Iterator<Item = &Job> {
     schedule.jobs.iter().filter(move |job| {

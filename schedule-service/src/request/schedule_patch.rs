@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared_events::schedule::{BookingRules, LocalTime, Status, Weekday, WorkingHours};
+use shared_events::zones::Zone;
 
 use super::bounds;
 use super::json::{from_value, pointer_to};
@@ -173,7 +174,7 @@ fn check(errors: &mut FieldErrors, body: &SchedulePatchBody) {
         }
     }
     if let Some(zone) = &body.time_zone {
-        errors.require(zone.parse::<chrono_tz::Tz>().is_ok(), "/timeZone", || {
+        errors.require(Zone::named(zone).is_ok(), "/timeZone", || {
             "must be the IANA name of a time zone, such as Europe/London".to_owned()
         });
     }

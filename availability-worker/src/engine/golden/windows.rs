@@ -35,6 +35,26 @@ Africa/Cairo | 23:00-24:00 | 2026-10-29T12 2026-10-30T12 | 29 20:00 - 29 22:00
 # Casablanca goes back for the month of fasting, and forth after it.
 Africa/Casablanca | 02:30-04:00 | 2026-02-15T00 2026-02-15T12 | 15 01:30 - 15 04:00
 Africa/Casablanca | 02:30-04:00 | 2026-03-22T00 2026-03-22T12 | 22 02:30 - 22 03:00
+# ... for the last time in 2026: on 20 September 01:00-02:00 comes twice, and then it is UTC all year.
+Africa/Casablanca | 00:30-01:30 | 2026-09-19T12 2026-09-20T12 | 19 23:30 - 20 01:30
+Africa/Casablanca | 08:00-17:00 | 2027-02-15T00 2027-02-16T00 | 15 08:00 - 15 17:00
+Africa/Casablanca | 08:00-17:00 | 2027-07-01T00 2027-07-02T00 | 01 08:00 - 01 17:00
+Africa/El_Aaiun   | 08:00-17:00 | 2027-07-01T00 2027-07-02T00 | 01 08:00 - 01 17:00
+# Vancouver (7 hours behind UTC), Edmonton (6) and Winnipeg (5) keep their summer time from 2026 on.
+America/Vancouver | 01:00-03:00 | 2026-11-01T04 2026-11-01T18 | 01 08:00 - 01 10:00
+America/Vancouver | 08:00-17:00 | 2026-12-01T08 2026-12-02T08 | 01 15:00 - 02 00:00
+America/Vancouver | 02:00-03:00 | 2027-03-14T04 2027-03-14T18 | 14 09:00 - 14 10:00
+America/Edmonton  | 01:00-03:00 | 2026-11-01T04 2026-11-01T18 | 01 07:00 - 01 09:00
+America/Edmonton  | 08:00-17:00 | 2027-01-15T06 2027-01-16T06 | 15 14:00 - 15 23:00
+America/Winnipeg  | 01:00-03:00 | 2026-11-01T04 2026-11-01T18 | 01 06:00 - 01 08:00
+America/Winnipeg  | 08:00-17:00 | 2027-01-15T06 2027-01-16T06 | 15 13:00 - 15 22:00
+America/Winnipeg  | 02:00-03:00 | 2027-03-14T04 2027-03-14T18 | 14 07:00 - 14 08:00
+# Havana keeps it for one winter: 00:00-01:00 comes twice on 7 November 2027 and is skipped on 12 March 2028.
+America/Havana | 00:00-02:00 | 2026-11-01T00 2026-11-01T18 | 01 04:00 - 01 06:00
+America/Havana | 08:00-17:00 | 2027-01-15T05 2027-01-16T05 | 15 12:00 - 15 21:00
+America/Havana | 00:00-02:00 | 2027-03-14T00 2027-03-14T18 | 14 04:00 - 14 06:00
+America/Havana | 00:00-01:00 | 2027-11-07T00 2027-11-07T18 | 07 04:00 - 07 06:00
+America/Havana | 00:30-02:00 | 2028-03-12T00 2028-03-12T18 | 12 05:30 - 12 06:00
 # Apia, 30 December 2011: there is no such day.
 Pacific/Apia | 08:00-17:00 | 2011-12-29T10 2011-12-31T10 | 29 18:00 - 30 03:00, 30 18:00 - 31 03:00
 Pacific/Apia | 00:00-24:00 | 2011-12-29T00 2012-01-01T00 | 29 00:00 - 01 00:00

@@ -1,12 +1,13 @@
 //! The schedules that are recalculated: the same ones in every run.
 
 use availability_worker::engine::civil_time::{DAY, offset_minutes};
-use availability_worker::engine::{Interval, Minute, instant, zone};
+use availability_worker::engine::{Interval, Minute, instant};
 use chrono::NaiveDate;
 use shared_events::Schedule;
 use shared_events::schedule::{
     BookingRules, DateOverride, Job, LocalTime, LocalWindow, Status, TimeOff, Weekday, WorkingHours,
 };
+use shared_events::zones::Zone;
 use uuid::Uuid;
 
 /// 28 days from 12 October 2026, a Monday.
@@ -57,11 +58,11 @@ pub(super) fn with_clock_changes(count: u16) -> Vec<Schedule> {
 fn schedule(number: u16) -> Schedule {
     let mut dice = Dice(u64::from(number));
     let time_zone = ZONES[usize::from(number) % ZONES.len()];
-    debug_assert!(zone(time_zone).is_ok_and(|zone| {
+    debug_assert!(Zone::named(time_zone).is_ok_and(|zone| {
         offset_minutes(zone, HORIZON.start) != offset_minutes(zone, HORIZON.end)
     }));
     // Noon in the zone, whose clocks change by an hour at most.
-    let shift = zone(time_zone).map_or(0, |zone| offset_minutes(zone, HORIZON.start));
+    let shift = Zone::named(time_zone).map_or(0, |zone| offset_minutes(zone, HORIZON.start));
     let midnight = |day: i64| (FIRST_DAY + day) * DAY - shift;
     let mut id = u128::from(number) << 64;
     let mut new_id = || {

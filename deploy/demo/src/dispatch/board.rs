@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use chrono_tz::Tz;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use shared_events::Schedule;
 use shared_events::schedule::{LocalWindow, Status};
+use shared_events::zones::Zone;
 use uuid::Uuid;
 
 use crate::cities::{self, City};
@@ -28,7 +28,7 @@ const MAX_AGREED_DAYS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) schedule: Schedule,
-    pub(super) zone: Tz,
+    pub(super) zone: Zone,
     pub(super) city: &'static City,
     /// How full the days ahead are, 0 to 1; none where no time is staffed.
     pub(super) fill: Option<f64>,
@@ -77,7 +77,7 @@ impl Board {
         let Some(city) = cities::of_territory(&schedule.territory) else {
             return self.forget(id);
         };
-        let zone = schedule.time_zone.parse().unwrap_or(city.zone);
+        let zone = Zone::named(&schedule.time_zone).unwrap_or_else(|_| city.zone());
         let active = schedule.status == Status::Active;
         let ahead = schedule.jobs.iter().any(|job| job.start > now);
         let sick = schedule

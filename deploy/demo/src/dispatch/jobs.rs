@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::board::{Board, Seen, days_ahead};
 use super::kind::Kind;
 use super::proposal::{Action, Proposal};
+use crate::civil_time::local_time;
 use crate::contractor::NewJob;
 use crate::span::{Span, instant_at};
 use crate::trades::{TASKS, draw_job};
@@ -46,8 +47,7 @@ impl Seen {
     }
 
     fn local(&self, minute: i64) -> String {
-        instant_at(minute)
-            .with_timezone(&self.zone)
+        local_time(self.zone, instant_at(minute))
             .format("%a %-d %b %H:%M")
             .to_string()
     }

@@ -64,7 +64,7 @@ fn contractor(
     let working_hours = shift.draw_hours(&mut rng, city.six_day_week);
     let booking_rules = draw_rules(&mut rng);
 
-    let today = local_date(city.zone, start_of_utc_day(now));
+    let today = local_date(city.zone(), start_of_utc_day(now));
     let date_overrides = holiday_overrides(&mut rng, city, shift, &working_hours, today);
     let time_off = draw_leave(&mut rng, city, today);
 
@@ -74,7 +74,7 @@ fn contractor(
         .iter()
         .map(|off| Span::between(off.start, off.end))
         .collect();
-    let working = working_spans(city.zone, &working_hours, &date_overrides, horizon);
+    let working = working_spans(city.zone(), &working_hours, &date_overrides, horizon);
     let staffed = subtract(&working, &merge(off));
     let diary = Diary {
         skills: &skills,
@@ -93,7 +93,7 @@ fn contractor(
         territory: territory.to_owned(),
         skills,
         status,
-        time_zone: city.zone.name().to_owned(),
+        time_zone: city.time_zone.to_owned(),
         working_hours,
         date_overrides,
         time_off,
@@ -180,7 +180,7 @@ fn draw_leave(rng: &mut StdRng, city: &City, today: NaiveDate) -> Vec<NewTimeOff
             .unwrap_or(1);
         let day = |offset| {
             let date = today.checked_add_days(Days::new(offset)).unwrap_or(today);
-            instant_at(start_of_day(city.zone, date))
+            instant_at(start_of_day(city.zone(), date))
         };
         leaves.push(NewTimeOff {
             start: day(first),

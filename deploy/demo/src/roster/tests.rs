@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::Timelike;
-use chrono_tz::Tz;
+use shared_events::zones::Zone;
 
 use super::*;
 use crate::span::shared_minutes;
@@ -33,7 +33,7 @@ fn spans(contractor: &NewContractor) -> Vec<(Span, Span)> {
 }
 
 fn staffed(contractor: &NewContractor) -> Vec<Span> {
-    let zone: Tz = contractor.time_zone.parse().unwrap();
+    let zone = Zone::named(&contractor.time_zone).unwrap();
     let first = minute_of(start_of_utc_day(now()));
     let horizon = Span::new(first, first + HORIZON_DAYS * 24 * 60);
     let working = working_spans(
