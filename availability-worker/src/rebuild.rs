@@ -244,7 +244,7 @@ impl fmt::Display for Filling {
             let contractors = self.contractors.load(Ordering::Relaxed);
             write!(
                 f,
-                "being rebuilt: {contractors} contractors so far; searches are 503 until it is whole"
+                "being rebuilt: {contractors} contractors so far; searches wait for it, and after SEARCH_WAIT_MS are 503"
             )
         } else {
             f.write_str("no rebuild under way")

@@ -39,15 +39,6 @@ pub struct CopySettings {
     pub search_copy_seconds: u64,
 }
 
-impl Default for CopySettings {
-    fn default() -> Self {
-        Self {
-            search_copy_bytes: 256 << 20,
-            search_copy_seconds: 60,
-        }
-    }
-}
-
 /// All values of a territory as they were in Redis at one moment.
 #[derive(Debug, Clone)]
 pub struct Territory {

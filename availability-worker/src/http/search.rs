@@ -50,7 +50,7 @@ pub(super) struct AvailableContractors {
     #[serde(serialize_with = "millis_or_null")]
     oldest_calculated_at: Option<DateTime<Utc>>,
     /// The contractors by earliest start, ties by id. Nobody is left out: while the cache does not
-    /// hold everybody, searches are 503.
+    /// hold everybody, searches wait, and then are 503.
     items: Vec<AvailableContractor>,
     /// Gives the next page as `cursor`; null on the last one.
     next_cursor: Option<String>,

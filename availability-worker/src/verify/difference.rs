@@ -8,7 +8,7 @@ use crate::stamp::Stamp;
 /// One way in which the cache is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// Not all contractors are known to be there; searches are 503.
+    /// Not all contractors are known to be there; searches wait, and then are 503.
     Unmarked,
     /// Nothing is cached.
     Missing,

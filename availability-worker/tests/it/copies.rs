@@ -19,7 +19,7 @@ fn names() -> Vec<String> {
     TERRITORIES.map(str::to_owned).into()
 }
 
-fn settings(search_copy_bytes: u64) -> CopySettings {
+pub(crate) fn settings(search_copy_bytes: u64) -> CopySettings {
     CopySettings {
         search_copy_bytes,
         search_copy_seconds: 3_600,

@@ -1,10 +1,11 @@
 //! Who can take a job.
 
-use availability_worker::cache::{Copies, CopySettings};
+use availability_worker::cache::Copies;
 use availability_worker::engine::{Interval, Query};
 use availability_worker::search::Search;
 use serde_json::{Value, json};
 
+use crate::copies::settings;
 use crate::world::{World, contractor, contractor_with};
 
 fn found(body: &Value) -> Vec<(u64, String)> {
@@ -221,7 +222,7 @@ async fn who_has_moved_out_of_the_territories_that_may_be_seen_is_not_followed()
         world.truth.knows(&schedule);
         parts.fill().await;
     }
-    let copies = Copies::new(parts.cache.clone(), CopySettings::default());
+    let copies = Copies::new(parts.cache.clone(), settings(1 << 20));
     let now = world.clock.now();
     let start = now.timestamp() / 60;
     for (only, wanted) in [
