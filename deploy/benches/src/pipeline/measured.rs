@@ -66,6 +66,17 @@ pub struct Run {
     pub stages: Vec<Stage>,
     /// The stage without one.
     pub saturation: Stage,
+    /// The Node version on the same servers, where it was asked for.
+    pub node: Option<Stages>,
+}
+
+/// All stages of one subject.
+#[derive(Debug, Serialize)]
+pub struct Stages {
+    /// Those with a rate.
+    pub stages: Vec<Stage>,
+    /// The one without.
+    pub saturation: Stage,
 }
 
 /// One stage. Times are in milliseconds from the moment at which a change was to be sent.

@@ -4,6 +4,7 @@ pub mod board;
 pub mod listeners;
 pub mod load;
 pub mod measured;
+pub mod node;
 pub mod report;
 pub mod roster;
 pub mod writers;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use shared_events::service::Clock;
 use stack::servers::rabbitmq::Statistics;
@@ -25,7 +26,8 @@ use crate::output::write_json;
 use crate::usage::Program;
 use board::Board;
 use load::{Load, Pace};
-use measured::{Run, Stage};
+use measured::{Run, Stage, Stages};
+use node::Node;
 use roster::Size;
 use writers::Writers;
 
@@ -83,6 +85,15 @@ pub struct Settings {
     /// An environment variable for the three services, to try a setting; may repeat
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = assignment)]
     pub environment: Vec<(String, String)>,
+
+    /// Also measure the same pipeline written plainly for Node, in turns with this one; needs Node 20 and
+    /// npm, and downloads its packages the first time
+    #[arg(long)]
+    pub node: bool,
+
+    /// Where the Node version is
+    #[arg(long, value_name = "FOLDER", default_value = "deploy/benches/peers/node")]
+    pub node_folder: PathBuf,
 
     /// Also write all figures as JSON to this file
     #[arg(long, value_name = "FILE")]
@@ -152,11 +163,95 @@ fn measure(
         }
     }
     let system = runtime.block_on(builder.start())?;
+    let mut loads = vec![runtime.block_on(subject(
+        settings,
+        clock,
+        (system.schedule_url(), system.notifier_url()),
+        programs(servers, ServiceKind::ALL.map(|kind| Program {
+            name: kind.name(),
+            pid: system.service(kind).pid(),
+        })),
+    ))?];
+    // Lives as long as it is measured.
+    let node = settings
+        .node
+        .then(|| {
+            eprintln!("starting the Node version");
+            runtime.block_on(Node::start(
+                &settings.node_folder,
+                servers.folder(),
+                &backends,
+            ))
+        })
+        .transpose()?;
+    if let Some(node) = &node {
+        loads.push(runtime.block_on(subject(
+            settings,
+            clock,
+            (node.schedule_url(), node.notifier_url()),
+            programs(servers, node.programs()),
+        ))?);
+    }
+
+    eprintln!("warming up");
+    for load in &mut loads {
+        load.run(Pace::PerSecond(200), Duration::ZERO, Duration::from_secs(3))?;
+    }
+    let mut runs = Vec::new();
+    for number in 1..=settings.runs {
+        if number > 1 {
+            eprintln!("measuring the floors again");
+            floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
+        }
+        let mut measured = stages(settings, number, &mut loads)?.into_iter();
+        let ours = measured.next().context("nothing was measured")?;
+        runs.push(Run {
+            floors,
+            stages: ours.stages,
+            saturation: ours.saturation,
+            node: measured.next(),
+        });
+    }
+    Ok(runs)
+}
+
+/// Runs every stage, with the subjects in turns, so that each is measured in the same minutes.
+fn stages(settings: &Settings, number: u16, loads: &mut [Load]) -> Result<Vec<Stages>> {
+    let (warm_up, measured) = (
+        Duration::from_secs(settings.warm_up_seconds),
+        Duration::from_secs(settings.seconds),
+    );
+    let mut rated: Vec<Vec<Stage>> = loads.iter().map(|_| Vec::new()).collect();
+    for &rate in &settings.rates {
+        eprintln!("run {number}: {rate} changes/s");
+        for (load, stages) in loads.iter_mut().zip(&mut rated) {
+            let outcome = load.run(Pace::PerSecond(rate), warm_up, measured)?;
+            stages.push(Stage::of(Some(rate), &outcome));
+        }
+    }
+    eprintln!("run {number}: as many changes as arrive");
+    let subjects = loads.iter_mut().zip(rated);
+    subjects
+        .map(|(load, stages)| {
+            let outcome = load.run(Pace::AsFastAsTheyArrive, warm_up, measured)?;
+            let saturation = Stage::of(None, &outcome);
+            Ok(Stages { stages, saturation })
+        })
+        .collect()
+}
+
+/// Fills a system, which is at two addresses, and connects its load.
+async fn subject(
+    settings: &Settings,
+    clock: &Clock,
+    (schedule_url, notifier_url): (&str, &str),
+    programs: Vec<Program>,
+) -> Result<Load> {
     let size = Size {
         contractors: settings.contractors.into(),
         jobs: settings.jobs.into(),
     };
-    let contractors = runtime.block_on(roster::seed(system.schedule_url(), size, clock.now()))?;
+    let contractors = roster::seed(schedule_url, size, clock.now()).await?;
     let (sender, idle) = channel();
     let clients = u32::from(settings.clients);
     let writer_count = usize::from(settings.writers).min(contractors.len());
@@ -164,52 +259,19 @@ fn measure(
         sender.send(writer)?;
     }
     let board = Board::new(&contractors, clients, sender);
-    let writers = runtime.block_on(async {
-        listeners::subscribe(system.notifier_url(), clients, &board).await?;
-        Writers::connect(system.schedule_url(), writer_count, &contractors, &board).await
-    })?;
-    let mut load = Load {
+    listeners::subscribe(notifier_url, clients, &board).await?;
+    let writers = Writers::connect(schedule_url, writer_count, &contractors, &board).await?;
+    Ok(Load {
         writers,
         idle,
         board,
-        programs: programs(servers, &system),
-    };
-
-    let (warm_up, measured) = (
-        Duration::from_secs(settings.warm_up_seconds),
-        Duration::from_secs(settings.seconds),
-    );
-    eprintln!("warming up");
-    load.run(Pace::PerSecond(200), Duration::ZERO, Duration::from_secs(3))?;
-    let mut runs = Vec::new();
-    for number in 1..=settings.runs {
-        if number > 1 {
-            eprintln!("measuring the floors again");
-            floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
-        }
-        let mut stages = Vec::new();
-        for &rate in &settings.rates {
-            eprintln!("run {number}: {rate} changes/s");
-            let outcome = load.run(Pace::PerSecond(rate), warm_up, measured)?;
-            stages.push(Stage::of(Some(rate), &outcome));
-        }
-        eprintln!("run {number}: as many changes as arrive");
-        let outcome = load.run(Pace::AsFastAsTheyArrive, warm_up, measured)?;
-        runs.push(Run {
-            floors,
-            stages,
-            saturation: Stage::of(None, &outcome),
-        });
-    }
-    Ok(runs)
+        programs,
+    })
 }
 
-fn programs(servers: &PrivateServers, system: &System) -> Vec<Program> {
-    let service = |kind: ServiceKind| Program {
-        name: kind.name(),
-        pid: system.service(kind).pid(),
-    };
-    let mut programs: Vec<Program> = ServiceKind::ALL.map(service).into();
+/// Whose use of the machine is measured: the services of the subject, and what all share.
+fn programs(servers: &PrivateServers, services: [Program; 3]) -> Vec<Program> {
+    let mut programs: Vec<Program> = services.into();
     programs.extend([
         Program {
             name: "PostgreSQL",

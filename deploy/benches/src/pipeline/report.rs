@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::latency::Quantiles;
 use crate::peers::{NODE, PYTHON, floor};
-use crate::pipeline::measured::{Report, Run, Stage};
+use crate::pipeline::measured::{Report, Run, Stage, Stages};
 use crate::spread::Spread;
 use crate::usage::OTHERS;
 
@@ -46,7 +46,67 @@ fn write_all(out: &mut String, report: &Report) -> std::fmt::Result {
     sustained(out, report)?;
     floors(out, report)?;
     parts(out, report)?;
-    usage(out, report)
+    usage(out, report)?;
+    node(out, report)
+}
+
+/// The Node version, where it was measured in the same run.
+fn node(out: &mut String, report: &Report) -> std::fmt::Result {
+    let pairs: Vec<(&Run, &Stages)> = report
+        .runs
+        .iter()
+        .filter_map(|run| Some((run, run.node.as_ref()?)))
+        .collect();
+    let Some((first, _)) = pairs.first() else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "\nBeside it in the same run, in turns with it: the plain Node version ({}), ms; the ratios are \
+         those of each run:\n\n\
+         | changes/s | Node p50 | Node p99 | p50 / Node | p99 / Node |\n|---|---|---|---|---|",
+        NODE.name
+    )?;
+    for (place, stage) in first.stages.iter().enumerate() {
+        let of = |figure: &dyn Fn(&Quantiles) -> f64| {
+            let node = pairs.iter().map(|(_, node)| &node.stages[place]);
+            let node = Spread::of(node.map(|stage| figure(&stage.availability.every)));
+            let ratio = Spread::of(pairs.iter().map(|(run, node)| {
+                figure(&run.stages[place].availability.every)
+                    / figure(&node.stages[place].availability.every)
+            }));
+            (node, ratio)
+        };
+        let ((p50, p50_ratio), (p99, p99_ratio)) = (of(&|q| q.p50_ms), of(&|q| q.p99_ms));
+        writeln!(
+            out,
+            "| {} | {p50:.2} | {p99:.2} | {p50_ratio:.2} | {p99_ratio:.2} |",
+            title(stage),
+        )?;
+        eprintln!(
+            "{}: p50 {p50_ratio:.2} and p99 {p99_ratio:.2} times the Node version's (at most 1): {}",
+            title(stage),
+            verdict(p50_ratio.median <= 1.0 && p99_ratio.median <= 1.0)
+        );
+    }
+    let sustained = Spread::of(
+        pairs
+            .iter()
+            .map(|(_, node)| node.saturation.completed_per_second),
+    );
+    let ratio = Spread::of(pairs.iter().map(|(run, node)| {
+        run.saturation.completed_per_second / node.saturation.completed_per_second
+    }));
+    let cpu = |stage: &Stage| -> f64 {
+        let ours = stage.usage.iter().filter(|usage| usage.name != OTHERS);
+        ours.map(|usage| usage.cpu_seconds).sum()
+    };
+    let node_cpu = Spread::of(pairs.iter().map(|(_, node)| cpu(&node.saturation)));
+    writeln!(
+        out,
+        "\nSustained, the Node version: {sustained:.0} changes/s, {node_cpu:.2} CPU s per 1,000 changes of all \
+         processes; Rosterwire {ratio:.2} times as many."
+    )
 }
 
 fn latencies(out: &mut String, report: &Report) -> std::fmt::Result {
