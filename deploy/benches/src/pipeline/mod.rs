@@ -92,7 +92,11 @@ pub struct Settings {
     pub node: bool,
 
     /// Where the Node version is
-    #[arg(long, value_name = "FOLDER", default_value = "deploy/benches/peers/node")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "deploy/benches/peers/node"
+    )]
     pub node_folder: PathBuf,
 
     /// Also write all figures as JSON to this file
@@ -167,10 +171,13 @@ fn measure(
         settings,
         clock,
         (system.schedule_url(), system.notifier_url()),
-        programs(servers, ServiceKind::ALL.map(|kind| Program {
-            name: kind.name(),
-            pid: system.service(kind).pid(),
-        })),
+        programs(
+            servers,
+            ServiceKind::ALL.map(|kind| Program {
+                name: kind.name(),
+                pid: system.service(kind).pid(),
+            }),
+        ),
     ))?];
     // Lives as long as it is measured.
     let node = settings

@@ -121,7 +121,10 @@ impl Running {
             }
             let has_ended = self.process.exit_status().is_some();
             if has_ended || Instant::now() > deadline {
-                bail!("the Node version does not start:\n{}", tail(self.process.log_path(), 2_000));
+                bail!(
+                    "the Node version does not start:\n{}",
+                    tail(self.process.log_path(), 2_000)
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -137,8 +140,8 @@ fn install(sources: &Path) -> Result<PathBuf> {
         .join("node-peer");
     fs::create_dir_all(&folder)?;
     let lock = |folder: &Path| fs::read(folder.join("package-lock.json")).ok();
-    let is_installed = folder.join("node_modules/.package-lock.json").is_file()
-        && lock(sources) == lock(&folder);
+    let is_installed =
+        folder.join("node_modules/.package-lock.json").is_file() && lock(sources) == lock(&folder);
     for file in FILES {
         let from = sources.join(file);
         fs::copy(&from, folder.join(file)).with_context(|| from.display().to_string())?;
@@ -146,7 +149,13 @@ fn install(sources: &Path) -> Result<PathBuf> {
     if !is_installed {
         eprintln!("installing the packages of the Node version");
         let status = Command::new("npm")
-            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+            .args([
+                "ci",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ])
             .current_dir(&folder)
             .status()
             .context("npm does not start: the Node version needs Node 20 and npm")?;

@@ -67,6 +67,8 @@ impl Drop for Owned {
 
 enum Door {
     Lines(ChildStdin),
+    /// Each line begins with its territory's number.
+    LinesOfTerritories(ChildStdin),
     Posts(TcpStream),
     Stream(Box<Publisher>),
 }
@@ -104,13 +106,13 @@ impl Subject {
     /// Starts one and waits until it is there.
     pub(crate) fn start(kind: Kind, ground: &Ground, by_territory: bool) -> Result<Self> {
         match kind {
-            Kind::Floor | Kind::Axum => Self::of_lines(kind),
+            Kind::Floor | Kind::Axum => Self::of_lines(kind, by_territory),
             Kind::Nchan => Self::nchan(ground),
             Kind::Notifier => Self::notifier(ground, by_territory),
         }
     }
 
-    fn of_lines(kind: Kind) -> Result<Self> {
+    fn of_lines(kind: Kind, by_territory: bool) -> Result<Self> {
         let port = stack::ports::reserve()?;
         let word = if kind == Kind::Floor { "floor" } else { "axum" };
         let mut child = Command::new(std::env::current_exe()?)
@@ -125,9 +127,13 @@ impl Subject {
         Ok(Self {
             pid,
             address,
-            path: "/",
+            path: if by_territory { "/t{}" } else { "/" },
             connected_at: "\r\n\r\n",
-            door: Door::Lines(lines),
+            door: if by_territory {
+                Door::LinesOfTerritories(lines)
+            } else {
+                Door::Lines(lines)
+            },
             service: None,
             _process: Some(process),
         })
@@ -246,6 +252,13 @@ impl Subject {
         match &mut self.door {
             Door::Lines(lines) => {
                 let text: String = (0..count).map(|_| line() + "\n").collect();
+                lines.write_all(text.as_bytes())?;
+                lines.flush()?;
+            }
+            Door::LinesOfTerritories(lines) => {
+                let text: String = (0..count)
+                    .map(|n| format!("{} {}\n", territory(n), line()))
+                    .collect();
                 lines.write_all(text.as_bytes())?;
                 lines.flush()?;
             }

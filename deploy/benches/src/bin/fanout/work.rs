@@ -53,8 +53,9 @@ impl Work {
     pub(crate) fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Burst | Self::Steady | Self::Idle => true,
-            Self::Territories | Self::OneTerritory => kind == Kind::Notifier,
-            Self::Resume => matches!(kind, Kind::Floor | Kind::Notifier),
+            Self::Territories | Self::OneTerritory | Self::Resume => {
+                matches!(kind, Kind::Floor | Kind::Notifier)
+            }
         }
     }
 }
