@@ -230,6 +230,7 @@ mod tests {
             user: None,
             agent: "".into(),
             connection: None,
+            line: None,
             expires_at: None,
         }
     }

@@ -68,14 +68,16 @@ impl Application {
         } = self;
         // The feed and the tickers outlive the soft signal: streams are fed until they end.
         let stop = CancellationToken::new();
-        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        // The other half of the processors is for the kernel's side of the sockets, the feed and who connects.
+        let shards =
+            std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
         let limits = config.ring.limits();
         let wakers = Wakers::new(shards, config.clients.schedule_wait());
         let fanout = Arc::new(Fanout::new(Ring::new(limits), wakers, clock.clone()));
         for shard in 0..fanout.wakers().shards() {
-            let (wakers, stop) = (Arc::clone(fanout.wakers()), stop.clone());
+            let (fanout, stop) = (Arc::clone(&fanout), stop.clone());
             shutdown.spawn(async move {
-                let _ = stop.run_until_cancelled(wakers.run(shard)).await;
+                let _ = stop.run_until_cancelled(fanout.serve_shard(shard)).await;
             });
         }
         let ticking = (Arc::clone(&fanout), stop.clone(), config.clients.clone());

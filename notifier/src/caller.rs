@@ -10,6 +10,8 @@ use chrono::{DateTime, Utc};
 use shared_events::service;
 use shared_events::service::http::Connection;
 
+use crate::line::Line;
+
 /// So many bytes of a client's name for itself are kept.
 const AGENT_BYTES: usize = 120;
 
@@ -28,6 +30,8 @@ pub struct Caller {
     /// Drops the connection, for a client that takes nothing any more. There is none where the
     /// stream has the socket for itself: the kernel's time-out ends that one.
     pub connection: Option<Connection>,
+    /// The socket, where the stream has it for itself.
+    pub line: Option<Arc<Line>>,
     /// When its token is no longer good; none where access is not checked.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -49,6 +53,7 @@ impl Caller {
             user: known.and_then(user),
             agent: agent.into(),
             connection: parts.extensions.get::<Connection>().cloned(),
+            line: parts.extensions.get::<Arc<Line>>().cloned(),
             expires_at: known.and_then(service::Caller::expires_at),
         }
     }

@@ -12,8 +12,8 @@ use crate::filter::Filter;
 use crate::position::Position;
 use crate::progress::Progress;
 use crate::ring::{self, Entry, Found, Ring, Scan};
-use crate::slot::Slot;
 use crate::wakers::{Interests, PHASES, Wakers};
+use crate::walk::Walk;
 
 /// So many entries are looked at before the ring is let go of for a moment.
 const SCAN_STEP: usize = 1024;
@@ -36,6 +36,7 @@ struct Current {
 
 /// How far one client has come. Two numbers and the stream that they belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Default))]
 pub struct Cursor {
     epoch: u64,
     /// The number of the next entry to look at.
@@ -236,6 +237,7 @@ impl Fanout {
         let mut ticks = tokio::time::interval(interval / PHASES);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let gauges = RingGauges::new();
+        let mut walk = Walk::new(self);
         let lag = metrics::histogram!("notifier_client_lag_events");
         let stalled =
             metrics::counter!("notifier_slow_clients_closed_total", "reason" => "stalled");
@@ -243,7 +245,8 @@ impl Fanout {
             ticks.tick().await;
             self.wakers.expire(self.clock.now());
             let end = self.end();
-            self.wakers.each(phase, |slot| {
+            let mut group = self.wakers.group(phase);
+            for slot in &group {
                 #[expect(clippy::cast_precision_loss, reason = "it is below the ring's length")]
                 if let Some(events) = slot.lag(end) {
                     lag.record(events as f64);
@@ -254,7 +257,8 @@ impl Fanout {
                     stalled.increment(1);
                     connection.end_now();
                 }
-            });
+            }
+            walk.serve_all(&mut group).await;
             gauges.show(&self.current.read().ring, &self.clock);
         }
     }
@@ -264,10 +268,20 @@ impl Fanout {
         let mut ticks = tokio::time::interval((window / PHASES).max(Duration::from_micros(1)));
         for phase in 0..PHASES {
             ticks.tick().await;
-            self.wakers.each(phase, Slot::end);
+            self.wakers.group(phase).iter().for_each(|slot| slot.end());
         }
         // Those who came in the meantime and joined a group whose turn was over.
-        (0..PHASES).for_each(|phase| self.wakers.each(phase, Slot::end));
+        self.wakers.all().iter().for_each(|slot| slot.end());
+    }
+
+    /// Brings what is new to the clients of one shard. Runs until it is dropped.
+    pub async fn serve_shard(&self, shard: usize) {
+        let mut walk = Walk::new(self);
+        let mut clients = Vec::new();
+        loop {
+            self.wakers.next(shard, &mut clients).await;
+            walk.serve_all(&mut clients).await;
+        }
     }
 }
 

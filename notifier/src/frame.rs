@@ -201,6 +201,12 @@ pub fn heartbeat_at(position: Position) -> Bytes {
     Bytes::from(format!(":\nid: {position}\n\n"))
 }
 
+/// [`HEARTBEAT`] as it is sent.
+#[must_use]
+pub fn heartbeat() -> Bytes {
+    Bytes::from_static(HEARTBEAT)
+}
+
 fn write_head(out: &mut Vec<u8>, id: Option<&str>, name: &str) {
     if let Some(id) = id {
         out.extend_from_slice(b"id: ");

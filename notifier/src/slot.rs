@@ -95,11 +95,12 @@ impl Slot {
         self.waker.wake();
     }
 
-    /// A heartbeat falls due. True where the client has not been asked for a byte for the last
-    /// `patience` intervals, though each time it was woken: the other end takes nothing.
+    /// A heartbeat falls due, which the client is to be served. True where it has not been asked for
+    /// a byte for the last `patience` intervals, though each time it was woken: the other end takes
+    /// nothing.
     pub fn heartbeat(&self, patience: u32) -> bool {
         let unanswered = self.unanswered.fetch_add(1, Ordering::Relaxed);
-        self.raise(HEARTBEAT);
+        self.flags.fetch_or(HEARTBEAT, Ordering::AcqRel);
         unanswered >= patience
     }
 
@@ -132,6 +133,7 @@ mod tests {
             user: None,
             agent: "".into(),
             connection: None,
+            line: None,
             expires_at: None,
         };
         Slot::new(caller, Arc::default(), DateTime::UNIX_EPOCH)

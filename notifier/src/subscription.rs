@@ -107,7 +107,18 @@ impl EventStream {
         if let Some(bytes) = self.next_of_first() {
             return Poll::Ready(Some(bytes));
         }
+        self.catch_up();
         self.look(context).unwrap_or(Poll::Pending)
+    }
+
+    /// Goes on where others have brought the client while its task slept.
+    fn catch_up(&mut self) {
+        if let State::Live(cursor) = &mut self.state
+            && let Some(line) = &self.membership.slot().caller.line
+            && let Some(moved) = line.take()
+        {
+            *cursor = moved;
+        }
     }
 
     /// What comes before the end: once, where there is something to say.
@@ -165,12 +176,16 @@ impl EventStream {
                         return some(bytes);
                     }
                     Pulled::Nothing => {
-                        let is_due = self.membership.slot().takes_heartbeat();
-                        return is_due.then(|| {
+                        let slot = self.membership.slot();
+                        if slot.takes_heartbeat() {
                             self.tally.frames += 1;
                             let moving = self.fanout.moving_heartbeat(cursor);
-                            Poll::Ready(Some(moving.unwrap_or_else(plain)))
-                        });
+                            return some(moving.unwrap_or_else(frame::heartbeat));
+                        }
+                        if let Some(line) = &slot.caller.line {
+                            line.put(*cursor);
+                        }
+                        return None;
                     }
                     Pulled::Replaced(position) => {
                         self.tally.frames += 1;
@@ -192,7 +207,7 @@ impl EventStream {
     fn plain_heartbeat(&mut self) -> Option<Poll<Option<Bytes>>> {
         self.membership.slot().takes_heartbeat().then(|| {
             self.tally.frames += 1;
-            Poll::Ready(Some(plain()))
+            Poll::Ready(Some(frame::heartbeat()))
         })
     }
 
@@ -215,10 +230,6 @@ fn pull(fanout: &Fanout, membership: &Membership, cursor: &mut Cursor) -> Pulled
 #[expect(clippy::unnecessary_wraps, reason = "it is what the caller returns")]
 fn some(bytes: Bytes) -> Option<Poll<Option<Bytes>>> {
     Some(Poll::Ready(Some(bytes)))
-}
-
-fn plain() -> Bytes {
-    Bytes::from_static(frame::HEARTBEAT)
 }
 
 impl Body for EventStream {

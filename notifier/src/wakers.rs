@@ -1,7 +1,7 @@
-//! Wakes the clients that a batch of events is for, and no others.
+//! Finds the clients that a batch of events is for, and no others.
 //!
 //! Clients are spread over shards. Each shard has one task that walks those of its clients that are
-//! interested in what came, so the feed never does, and the walks run on all cores.
+//! interested in what came, so the feed never does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -81,7 +81,8 @@ impl Interests {
     }
 }
 
-type Group = HashMap<u64, Arc<Slot>>;
+/// In the order of their coming, which is about that of their places in memory.
+type Group = BTreeMap<u64, Arc<Slot>>;
 
 #[derive(Debug, Default)]
 struct Members {
@@ -94,24 +95,24 @@ struct Members {
 }
 
 impl Members {
-    fn wake(&self, interests: &Interests) {
-        let wake = |group: &Group| group.values().for_each(|slot| slot.wake());
+    fn collect(&self, interests: &Interests, into: &mut Vec<Arc<Slot>>) {
+        let mut add = |group: &Group| into.extend(group.values().cloned());
         if interests.everything {
-            return wake(&self.all);
+            return add(&self.all);
         }
         if !interests.is_empty() {
-            wake(&self.unfiltered);
+            add(&self.unfiltered);
         }
         interests
             .territories
             .iter()
             .filter_map(|key| self.by_territory.get(key))
-            .for_each(wake);
+            .for_each(&mut add);
         interests
             .contractors
             .iter()
             .filter_map(|key| self.by_contractor.get(key))
-            .for_each(wake);
+            .for_each(&mut add);
     }
 }
 
@@ -142,29 +143,27 @@ impl Wakers {
         }
     }
 
-    /// How many shards there are; [`run`](Self::run) is to run once for each.
+    /// How many shards there are; each is to be walked by one task.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shards.len()
     }
 
-    /// Wakes the clients of one shard when there is cause to. Runs until it is dropped.
-    pub async fn run(&self, shard: usize) {
+    /// Waits until there is something for clients of one shard, and adds them to `clients`.
+    pub async fn next(&self, shard: usize, clients: &mut Vec<Arc<Slot>>) {
         let Some(shard) = self.shards.get(shard) else {
             return;
         };
-        loop {
-            shard.work.notified().await;
-            let deadline = Instant::now() + self.patience;
-            while !self.patience.is_zero() && !shard.pending.lock().is_urgent {
-                let more = tokio::time::timeout_at(deadline, shard.work.notified());
-                if more.await.is_err() {
-                    break;
-                }
+        shard.work.notified().await;
+        let deadline = Instant::now() + self.patience;
+        while !self.patience.is_zero() && !shard.pending.lock().is_urgent {
+            let more = tokio::time::timeout_at(deadline, shard.work.notified());
+            if more.await.is_err() {
+                break;
             }
-            let interests = std::mem::take(&mut *shard.pending.lock());
-            shard.members.lock().wake(&interests);
         }
+        let interests = std::mem::take(&mut *shard.pending.lock());
+        shard.members.lock().collect(&interests, clients);
     }
 
     /// Has everybody woken who is interested.
@@ -178,16 +177,17 @@ impl Wakers {
         }
     }
 
-    /// Does something with each client of one of the [`PHASES`] groups.
-    pub fn each(&self, phase: u32, act: impl Fn(&Slot)) {
+    /// The clients of one of the [`PHASES`] groups.
+    #[must_use]
+    pub fn group(&self, phase: u32) -> Vec<Arc<Slot>> {
+        let mut group = Vec::new();
         for shard in &self.shards {
             let members = shard.members.lock();
-            let group = members
-                .all
-                .iter()
-                .filter(|(id, _)| phase_of(**id) == phase % PHASES);
-            group.for_each(|(_, slot)| act(slot));
+            let all = members.all.iter();
+            let of_the_phase = all.filter(|(id, _)| phase_of(**id) == phase % PHASES);
+            group.extend(of_the_phase.map(|(_, slot)| Arc::clone(slot)));
         }
+        group
     }
 
     /// Ends the streams of those whose time is over at `now`.

@@ -7,28 +7,8 @@ use crate::filter::{Facts, Filter};
 use crate::slot::Slot;
 use chrono::DateTime;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
 use std::time::Duration;
 use uuid::Uuid;
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-#[derive(Default)]
-struct Bell(tokio::sync::Notify);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.0.notify_one();
-    }
-}
 
 fn about(contractor: u128, territory: &str, previous: Option<&str>) -> Interests {
     change(Kind::Availability, contractor, territory, previous)
@@ -51,50 +31,58 @@ fn client(query: &str) -> Slot {
         user: None,
         agent: "".into(),
         connection: None,
+        line: None,
         expires_at: Some(DateTime::UNIX_EPOCH),
     };
     let filter = Filter::parse(query, 10).expect("a filter");
     Slot::new(caller, Arc::new(filter), DateTime::UNIX_EPOCH)
 }
 
-fn woken(query: &str, interests: &Interests) -> bool {
+fn is_served(query: &str, interests: &Interests) -> bool {
     let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
-    let client = wakers.join(client(query));
-    let count = Arc::new(Count::default());
-    client.slot().register(&Waker::from(Arc::clone(&count)));
-    wakers.shards[0].members.lock().wake(interests);
-    count.0.load(Ordering::SeqCst) > 0
+    let _client = wakers.join(client(query));
+    let mut clients = Vec::new();
+    wakers.shards[0]
+        .members
+        .lock()
+        .collect(interests, &mut clients);
+    !clients.is_empty()
 }
 
 #[test]
-fn only_those_who_are_interested_are_woken() {
+fn only_those_who_are_interested_are_served() {
     let one = Uuid::from_u128(1);
-    assert!(woken("", &about(1, "leeds", None)));
-    assert!(woken("territory=leeds", &about(1, "leeds", None)));
-    assert!(woken("territory=leeds", &about(1, "york", Some("leeds"))));
-    assert!(!woken("territory=leeds", &about(1, "york", None)));
-    assert!(woken(
+    assert!(is_served("", &about(1, "leeds", None)));
+    assert!(is_served("territory=leeds", &about(1, "leeds", None)));
+    assert!(is_served(
+        "territory=leeds",
+        &about(1, "york", Some("leeds"))
+    ));
+    assert!(!is_served("territory=leeds", &about(1, "york", None)));
+    assert!(is_served(
         &format!("contractor={one}&territory=bath"),
         &about(1, "york", None)
     ));
-    assert!(!woken(
+    assert!(!is_served(
         &format!("contractor={one}"),
         &about(2, "york", None)
     ));
-    assert!(woken("territory=bath", &Interests::everything()));
-    assert!(!woken("", &Interests::default()));
+    assert!(is_served("territory=bath", &Interests::everything()));
+    assert!(!is_served("", &Interests::default()));
 }
 
-/// Announces one after the other; when the client is woken after the last of them.
+/// Announces one after the other; how long after the last of them the client has its turn.
 async fn waits(announced: &[Interests]) -> Duration {
     const PATIENCE: Duration = Duration::from_mins(1);
     let wakers = Arc::new(Wakers::new(1, PATIENCE));
-    let client = wakers.join(client(""));
-    let woken = Arc::new(Bell::default());
-    client.slot().register(&Waker::from(Arc::clone(&woken)));
-    let runs = tokio::spawn({
+    let _client = wakers.join(client(""));
+    let turn = tokio::spawn({
         let wakers = Arc::clone(&wakers);
-        async move { wakers.run(0).await }
+        async move {
+            let mut clients = Vec::new();
+            wakers.next(0, &mut clients).await;
+            assert_eq!(clients.len(), 1);
+        }
     });
     let mut last = Instant::now();
     for interests in announced {
@@ -102,8 +90,7 @@ async fn waits(announced: &[Interests]) -> Duration {
         last = Instant::now();
         wakers.announce(interests);
     }
-    woken.0.notified().await;
-    runs.abort();
+    turn.await.expect("its turn");
     last.elapsed()
 }
 
@@ -184,8 +171,9 @@ fn each_client_has_one_phase_and_the_phases_are_even() {
 
     let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
     let client = wakers.join(client(""));
-    (0..PHASES).for_each(|phase| wakers.each(phase, |slot| _ = slot.heartbeat(9)));
+    let all = || (0..PHASES).flat_map(|phase| wakers.group(phase));
+    all().for_each(|slot| _ = slot.heartbeat(9));
     assert!(client.slot().takes_heartbeat() && !client.slot().takes_heartbeat());
-    (0..PHASES).for_each(|phase| wakers.each(phase, Slot::end));
+    all().for_each(|slot| slot.end());
     assert!(client.slot().must_end());
 }

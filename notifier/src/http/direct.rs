@@ -8,9 +8,10 @@
 //! as well.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,18 +24,16 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use http_body::Body as _;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
+
+use crate::line::{Line, MOST_SLICES};
 
 /// A longer head is hyper's.
 const MAX_HEAD_BYTES: usize = 4096;
 
 /// A head with more fields is hyper's.
 const MAX_HEADERS: usize = 64;
-
-/// So many slices are written by one system call.
-const MOST_SLICES: usize = 32;
 
 /// So much is taken from the stream before the socket has taken it.
 const MOST_BYTES: usize = 256 * 1024;
@@ -119,9 +118,12 @@ pub(super) async fn serve(
     application: Router,
     now: DateTime<Utc>,
 ) {
-    request.extensions_mut().insert(ConnectInfo(peer));
+    let line = Arc::new(Line::new(socket));
+    let extensions = request.extensions_mut();
+    extensions.insert(ConnectInfo(peer));
+    extensions.insert(Arc::clone(&line));
     let Ok(response) = application.oneshot(*request).await;
-    let mut answering = Box::new(Answering::new(socket, response, now));
+    let mut answering = Box::new(Answering::new(line, response, now));
     let ended = std::future::poll_fn(|context| answering.poll(context)).await;
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");
@@ -130,7 +132,7 @@ pub(super) async fn serve(
 
 /// An answer under way.
 struct Answering {
-    socket: TcpStream,
+    line: Arc<Line>,
     body: Body,
     /// Taken from the body and not yet by the socket.
     unsent: VecDeque<Bytes>,
@@ -139,7 +141,7 @@ struct Answering {
 }
 
 impl Answering {
-    fn new(socket: TcpStream, response: Response<Body>, now: DateTime<Utc>) -> Self {
+    fn new(line: Arc<Line>, response: Response<Body>, now: DateTime<Utc>) -> Self {
         let (mut parts, body) = response.into_parts();
         // The answer ends where the connection does, so it needs no framing of its own.
         let fields = &mut parts.headers;
@@ -168,7 +170,7 @@ impl Answering {
         }
         head.extend_from_slice(b"\r\n");
         Self {
-            socket,
+            line,
             body,
             unsent_bytes: head.len(),
             unsent: VecDeque::from([Bytes::from(head)]),
@@ -178,6 +180,10 @@ impl Answering {
 
     /// Ends when all is written, or the client has gone.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        for bytes in self.line.unpark() {
+            self.unsent_bytes += bytes.len();
+            self.unsent.push_back(bytes);
+        }
         // Once the body has nothing more, it wakes this task when it has.
         let mut is_waiting = false;
         loop {
@@ -186,9 +192,10 @@ impl Answering {
                 // An idle client costs no room for what may come.
                 self.unsent = VecDeque::new();
                 if self.has_ended {
-                    return Pin::new(&mut self.socket).poll_shutdown(context);
+                    return Poll::Ready(self.line.end());
                 }
-                return self.poll_gone(context);
+                self.line.park();
+                return self.line.poll_gone(context);
             }
             ready!(self.poll_write(context))?;
         }
@@ -214,21 +221,7 @@ impl Answering {
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let socket = Pin::new(&mut self.socket);
-        let mut written = if let (1, Some(only)) = (self.unsent.len(), self.unsent.front()) {
-            ready!(socket.poll_write(context, only))?
-        } else {
-            let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-            let count = self.unsent.len().min(MOST_SLICES);
-            for (slice, bytes) in slices.iter_mut().zip(&self.unsent) {
-                *slice = IoSlice::new(bytes);
-            }
-            let slices = slices.get(..count).unwrap_or_default();
-            ready!(socket.poll_write_vectored(context, slices))?
-        };
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
+        let mut written = ready!(self.line.poll_write(context, &self.unsent))?;
         self.unsent_bytes -= written;
         while let Some(first) = self.unsent.front_mut() {
             if written < first.len() {
@@ -239,18 +232,6 @@ impl Answering {
             self.unsent.pop_front();
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// Ready when the client has closed its side. What else it sends is of no interest.
-    fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut room = [0; 512];
-        loop {
-            let mut read = ReadBuf::new(&mut room);
-            ready!(Pin::new(&mut self.socket).poll_read(context, &mut read))?;
-            if read.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-        }
     }
 }
 
