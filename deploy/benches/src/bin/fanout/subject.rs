@@ -256,9 +256,13 @@ impl Subject {
                 lines.flush()?;
             }
             Door::LinesOfTerritories(lines) => {
-                let text: String = (0..count)
-                    .map(|n| format!("{} {}\n", territory(n), line()))
-                    .collect();
+                let mut text = String::new();
+                for number in 0..count {
+                    text += &territory(number).to_string();
+                    text += " ";
+                    text += &line();
+                    text += "\n";
+                }
                 lines.write_all(text.as_bytes())?;
                 lines.flush()?;
             }
