@@ -40,7 +40,7 @@ impl Application {
     pub fn build(config: Config, clock: Clock, shutdown: &Shutdown) -> anyhow::Result<Self> {
         let cache = Cache::new(&config.cache)?;
         let auth = &config.service.auth;
-        let access = Access::new(auth, clock.clone())?;
+        let access = Arc::new(Access::new(auth, clock.clone())?);
         let source = Arc::new(ScheduleSource::new(
             &config.source,
             &auth.signing,
@@ -107,7 +107,7 @@ impl Application {
             cursor_age: TimeDelta::minutes(config.search_cursor_minutes.into()),
             clock,
         }));
-        let router = http::application(own, openapi, health, access, &config.service);
+        let router = http::application(own, openapi, health, &access, &config.service);
         Ok(Self {
             config,
             consumer,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use rustls::ServerConfig;
+use shared_events::service::auth::Minter;
 use shared_events::service::{Access, Clock, Health, Shutdown, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::fanout::Fanout;
 use crate::feed::Feed;
-use crate::http::{AppState, document, listener, routes};
+use crate::http::{AppState, SignIn, document, listener, routes};
 use crate::metrics;
 use crate::replay::Replayer;
 use crate::ring::Ring;
@@ -110,9 +111,9 @@ impl Application {
                 .await;
         });
 
-        let access = Access::new(&config.service.auth, clock.clone())?;
+        let access = Arc::new(Access::new(&config.service.auth, clock.clone())?);
         let (asked, ending) = (clock.clone(), stop.clone());
-        let router = router(&config, &fanout, asked, access, &shutdown, ending);
+        let router = router(&config, &fanout, asked, &access, &shutdown, ending);
         listener::serve(listener, router, tls, &config.service, &clock, &shutdown).await;
         stop.cancel();
         Ok(())
@@ -123,7 +124,7 @@ fn router(
     config: &Config,
     fanout: &Arc<Fanout>,
     clock: Clock,
-    access: Access,
+    access: &Arc<Access>,
     shutdown: &Shutdown,
     stop: CancellationToken,
 ) -> Router {
@@ -135,14 +136,24 @@ fn router(
         stop,
     );
     let clients = config.clients.clone();
+    let board = &config.board;
+    let automatic = board
+        .board_automatic_sign_in
+        .then(|| Minter::of(&config.service.auth.signing))
+        .flatten();
     let state = AppState {
         max_filter_values: clients.max_filter_values,
         subscriptions: Subscriptions::new(
             Arc::clone(fanout),
             Arc::new(replayer),
-            clients.clone(),
+            clients,
             clock.clone(),
         ),
+        sign_in: SignIn {
+            access: Arc::clone(access),
+            automatic,
+            clock: clock.clone(),
+        },
         clock,
         shutdown: shutdown.clone(),
     };
@@ -158,6 +169,5 @@ fn router(
             }
         }
     });
-    let routes = routes(state, clients.cors_allowed_origins);
-    http::application(routes, document(), health, access, &config.service)
+    http::application(routes(state), document(), health, access, &config.service)
 }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 use shared_events::amqp::AmqpSettings;
 use shared_events::service::ServiceSettings;
+use shared_events::service::auth::AuthMode;
 
 use crate::ring::Limits;
 
@@ -45,9 +46,9 @@ pub enum Command {
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    _command: Option<Command>,
     #[command(flatten)]
-    config: Config,
+    _config: Config,
 }
 
 impl Cli {
@@ -60,10 +61,9 @@ impl Cli {
         if matches.subcommand_name().is_some() {
             return Command::from_arg_matches(&matches).map(Self::Run);
         }
-        let arguments = Arguments::from_arg_matches(&matches)?;
-        Ok(arguments
-            .command
-            .map_or_else(|| Self::Serve(Box::new(arguments.config)), Self::Run))
+        let config = Config::from_arg_matches(&matches)?;
+        config.check()?;
+        Ok(Self::Serve(Box::new(config)))
     }
 }
 
@@ -98,9 +98,38 @@ pub struct Config {
     #[command(flatten)]
     pub clients: ClientSettings,
 
+    /// The board.
+    #[command(flatten)]
+    pub board: BoardSettings,
+
     /// TLS.
     #[command(flatten)]
     pub tls: TlsSettings,
+}
+
+impl Config {
+    /// What one setting asks of others.
+    fn check(&self) -> Result<(), clap::Error> {
+        let is_safe =
+            self.service.auth.auth_mode == AuthMode::Hs256 && self.bind_addr.ip().is_loopback();
+        if self.board.board_automatic_sign_in && !is_safe {
+            let text = "BOARD_AUTOMATIC_SIGN_IN (--board-automatic-sign-in) signs in whoever opens the \
+                        board: it needs AUTH_MODE=hs256 and a BIND_ADDR of this machine alone, such \
+                        as 127.0.0.1:8082";
+            return Err(Arguments::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(())
+    }
+}
+
+/// The board.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Board")]
+pub struct BoardSettings {
+    /// Whether whoever opens the board on this machine is signed in as a dispatcher of all territories,
+    /// without a token. For trying it out: needs AUTH_MODE=hs256 and a BIND_ADDR of this machine alone
+    #[arg(long, env = "BOARD_AUTOMATIC_SIGN_IN", default_value_t = false, action = ArgAction::Set)]
+    pub board_automatic_sign_in: bool,
 }
 
 /// TLS.
@@ -240,11 +269,6 @@ pub struct ClientSettings {
     /// Values that each filter parameter may have
     #[arg(long, env = "MAX_FILTER_VALUES", default_value_t = 100, value_parser = at_least_one)]
     pub max_filter_values: usize,
-
-    /// Origins, such as `https://board.example.com`, whose pages may read the stream; separated by
-    /// commas, none by default
-    #[arg(long, env = "CORS_ALLOWED_ORIGINS", value_delimiter = ',', value_parser = origin)]
-    pub cors_allowed_origins: Vec<HeaderValue>,
 }
 
 impl ClientSettings {
@@ -276,18 +300,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(error) => Err(format!("{error}")),
     }
-}
-
-fn origin(text: &str) -> Result<HeaderValue, String> {
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let is_origin =
-        host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '*', ' ']));
-    if !is_origin {
-        return Err("not an origin, such as https://board.example.com".to_owned());
-    }
-    HeaderValue::from_str(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -330,12 +342,34 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_signed_in_automatically_from_elsewhere_or_without_a_secret() {
+        let secret = "--auth-hs256-secret=0123456789abcdef0123456789abcdef";
+        let asked = |more: &[&'static str]| {
+            let fixed = ["notifier", "--board-automatic-sign-in=true", secret];
+            Cli::try_parse_from(fixed.iter().chain(more))
+        };
+        assert!(asked(&["--auth-mode=hs256"]).is_ok());
+        assert!(asked(&["--auth-mode=hs256", "--bind-addr=[::1]:0"]).is_ok());
+        for unsafe_settings in [
+            &["--auth-mode=disabled"][..],
+            &["--auth-mode=hs256", "--bind-addr=0.0.0.0:8082"],
+            &[
+                "--auth-mode=jwks",
+                "--auth-jwks-url=https://login.example/keys",
+            ],
+        ] {
+            let error = asked(unsafe_settings).expect_err("a refusal").to_string();
+            assert!(error.contains("BOARD_AUTOMATIC_SIGN_IN"), "{error}");
+        }
+    }
+
+    #[test]
     fn bad_settings_are_refused_by_name() {
         for (option, value) in [
             ("--ring-events", "0"),
             ("--heartbeat-seconds", "0"),
-            ("--cors-allowed-origins", "*"),
-            ("--cors-allowed-origins", "https://a/b"),
+            ("--allowed-origins", "*"),
+            ("--allowed-origins", "https://a/b"),
             ("--bind-addr", "nowhere"),
         ] {
             let error = Cli::try_parse_from(["notifier", "--auth-mode", "disabled", option, value])

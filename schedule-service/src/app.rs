@@ -1,5 +1,7 @@
 //! The serving process, put together.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use axum::Router;
 use shared_events::service::{Access, Clock, Health, Shutdown, http};
@@ -63,13 +65,16 @@ impl Application {
             self.settings.retention.clone(),
             shutdown.soft().clone(),
         ));
-        let access = Access::new(&self.settings.service.auth, self.clock.clone())?;
-        let router = self.router(access, &shutdown);
+        let access = Arc::new(Access::new(
+            &self.settings.service.auth,
+            self.clock.clone(),
+        )?);
+        let router = self.router(&access, &shutdown);
         http::serve(self.listener, router, &self.settings.service, &shutdown).await;
         Ok(())
     }
 
-    fn router(&self, access: Access, shutdown: &Shutdown) -> Router {
+    fn router(&self, access: &Arc<Access>, shutdown: &Shutdown) -> Router {
         let pool = self.pool.clone();
         let relay = self.relay.clone();
         let refused = self.relay.clone();

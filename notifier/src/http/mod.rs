@@ -1,22 +1,22 @@
-//! The HTTP side: the stream, and two small pages.
+//! The HTTP side: the stream, signing in, and two small pages.
 
-mod cors;
 mod direct;
 mod events;
 mod listed;
 pub(crate) mod listener;
 mod openapi;
 mod pages;
+mod session;
 
 use axum::Router;
-use axum::http::HeaderValue;
-use axum::middleware;
-use axum::routing::get;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 use shared_events::service::{Clock, Shutdown};
 
 use crate::subscriptions::Subscriptions;
 
 pub use openapi::document;
+pub use session::SignIn;
 
 /// What the handlers need.
 #[derive(Debug, Clone)]
@@ -29,11 +29,12 @@ pub struct AppState {
     pub shutdown: Shutdown,
     /// See [`ClientSettings`](crate::config::ClientSettings).
     pub max_filter_values: usize,
+    /// Signs browsers in.
+    pub sign_in: SignIn,
 }
 
 /// The notifier's own routes.
-pub fn routes(state: AppState, allowed_origins: Vec<HeaderValue>) -> Router {
-    let origins = cors::Origins::new(allowed_origins);
+pub fn routes(state: AppState) -> Router {
     Router::new()
         .route(
             "/v1/events",
@@ -42,7 +43,14 @@ pub fn routes(state: AppState, allowed_origins: Vec<HeaderValue>) -> Router {
                 .options(events::options),
         )
         .route("/v1/subscriptions", get(listed::list))
-        .route_layer(middleware::from_fn_with_state(origins, cors::allow))
+        .route(
+            "/v1/session",
+            get(session::read)
+                .post(session::open)
+                .delete(session::close),
+        )
+        .route("/v1/session/automatic", post(session::open_automatically))
+        .layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES))
         .route("/", get(pages::index))
         .route("/debug/stream", get(pages::debug_stream))
         .with_state(state)

@@ -6,7 +6,7 @@ use shared_events::schedule::{DateOverride, Job, LocalWindow, TimeOff};
 use shared_events::service::{ProblemDocument, auth};
 use utoipa::OpenApi;
 
-use super::listed;
+use super::{listed, session};
 use crate::frame;
 
 /// `notifier/openapi.json` is this, checked by a test.
@@ -15,7 +15,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
     #[openapi(
         info(title = "Rosterwire notifier", description = "Live updates as server-sent events"),
-        paths(super::events::stream, super::listed::list),
+        paths(
+            super::events::stream,
+            super::listed::list,
+            session::open,
+            session::open_automatically,
+            session::read,
+            session::close,
+        ),
         components(schemas(
             AvailabilityUpdated,
             DateOverride,
@@ -27,11 +34,16 @@ pub fn document() -> utoipa::openapi::OpenApi {
             listed::Listed,
             listed::Listing,
             listed::Order,
+            session::Credentials,
+            session::Session,
             frame::Ready,
             frame::Reset,
             frame::ScheduleUpdatedData,
         )),
-        tags((name = "events", description = "The stream of updates"))
+        tags(
+            (name = "events", description = "The stream of updates"),
+            (name = "session", description = "Signing in from a browser"),
+        )
     )]
     struct Document;
     let mut document = Document::openapi();

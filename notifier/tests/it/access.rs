@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use shared_events::service::Clock;
-use shared_events::service::auth::{Minter, Role, Secret};
+use shared_events::service::auth::{Minter, Needs, Role, Secret};
 use stack::TestBed;
 
 use crate::admission::assert_told_to_come_again;
@@ -10,9 +10,9 @@ use crate::client::{Client, data, versions};
 use crate::publishing::{Publishing, moved, schedule};
 use crate::running::{Running, wait_until};
 
-const SECRET: &str = "a secret that is only used by tests";
+pub(crate) const SECRET: &str = "a secret that is only used by tests";
 
-fn token(role: Role, territories: &[&str], life: TimeDelta) -> String {
+pub(crate) fn token(role: Role, territories: &[&str], life: TimeDelta) -> String {
     token_of("test", role, territories, life)
 }
 
@@ -28,7 +28,7 @@ fn manager(territories: &[&str]) -> String {
     token(Role::Manager, territories, TimeDelta::hours(1))
 }
 
-async fn guarded(bed: &TestBed, more: &[&str]) -> Running {
+pub(crate) async fn guarded(bed: &TestBed, more: &[&str]) -> Running {
     let secret = format!("--auth-hs256-secret={SECRET}");
     let settings = [&["--auth-mode=hs256", &secret], more].concat();
     Running::start(bed.amqp_url(), &settings).await
@@ -40,6 +40,12 @@ fn asked(notifier: &Running, query: &str) -> reqwest::RequestBuilder {
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.expect("an answer").status().as_u16()
+}
+
+#[test]
+fn every_route_declares_what_it_takes() {
+    let undeclared = Needs::undeclared(&notifier::http::document());
+    assert_eq!(undeclared, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_bad_query_is_told_field_by_field() {
     let settings = [
         "--max-filter-values",
         "2",
-        "--cors-allowed-origins",
+        "--allowed-origins",
         "https://a.example",
     ];
     let notifier = Running::start(bed.amqp_url(), &settings).await;
@@ -102,7 +102,7 @@ async fn a_bad_query_is_told_field_by_field() {
 async fn only_pages_of_the_named_origins_may_read() {
     let bed = TestBed::new().await;
     let origins = "https://a.example,http://localhost:5173";
-    let notifier = Running::start(bed.amqp_url(), &["--cors-allowed-origins", origins]).await;
+    let notifier = Running::start(bed.amqp_url(), &["--allowed-origins", origins]).await;
     let preflight = |origin| {
         [
             ("origin", origin),
@@ -162,7 +162,7 @@ async fn raw_answer(notifier: &Running, pieces: &[&str], end: &str) -> String {
 #[tokio::test]
 async fn however_a_request_for_the_stream_comes_it_is_answered_the_same() {
     let bed = TestBed::new().await;
-    let settings = ["--cors-allowed-origins", "https://a.example"];
+    let settings = ["--allowed-origins", "https://a.example"];
     let notifier = Running::start(bed.amqp_url(), &settings).await;
     let head = "GET /v1/events HTTP/1.1\r\nhost: a\r\norigin: https://a.example\r\n";
     let other = "GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n";

@@ -13,6 +13,7 @@ mod real_clients;
 mod resume;
 mod rolling_restart;
 mod running;
+mod session;
 mod shutdown;
 mod slow_clients;
 mod tls;

@@ -60,8 +60,13 @@ fn contractor_in(territory: &str) -> Value {
 
 impl Guarded {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Self {
         let secret = format!("--auth-hs256-secret={SECRET}");
-        let service = Service::start_with(&["--auth-mode=hs256", &secret]).await;
+        let settings = [&["--auth-mode=hs256", &secret], more].concat();
+        let service = Service::start_with(&settings).await;
         let admin = minted(&ADMIN);
         let (mut contractors, mut jobs) = (Vec::new(), Vec::new());
         for territory in ["leeds", "york"] {
@@ -394,23 +399,115 @@ async fn a_token_that_is_not_for_us_is_refused_whatever_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_reading_alone() {
-    let guarded = Guarded::start().await;
+async fn the_cookie_changes_something_only_for_a_page_of_an_allowed_origin() {
+    let guarded = Guarded::start_with(&["--allowed-origins=https://board.example"]).await;
+    let service = &guarded.service;
     let cookie = format!("theme=dark; rosterwire_token={}", minted(&ADMIN));
-    let headers = [
-        ("cookie", cookie.as_str()),
-        ("origin", "http://evil.example"),
-    ];
-    let read = guarded
-        .service
-        .send("GET", "/v1/contractors", &headers, None)
-        .await;
-    read.expect(200);
-    let write = guarded
-        .service
+    let own = service.url().to_owned();
+    for (origin, allowed) in [
+        (Some("https://board.example"), true),
+        (Some(own.as_str()), true),
+        (Some("http://evil.example"), false),
+        (Some("null"), false),
+        (None, false),
+    ] {
+        let mut headers = vec![("cookie", cookie.as_str())];
+        headers.extend(origin.map(|origin| ("origin", origin)));
+        let read = service.send("GET", "/v1/contractors", &headers, None).await;
+        read.expect(200);
+        let contractor = contractor_in("leeds");
+        let written = service
+            .json("POST", "/v1/contractors", &headers, &contractor)
+            .await;
+        if allowed {
+            written.expect(201);
+        } else {
+            assert_eq!(written.problem(403), "forbidden", "{origin:?}");
+        }
+    }
+    // With a header no page is involved.
+    let bearer = format!("Bearer {}", minted(&ADMIN));
+    let headers = [("authorization", bearer.as_str()), ("origin", "null")];
+    let written = service
         .json("POST", "/v1/contractors", &headers, &contractor_in("leeds"))
         .await;
-    assert_eq!(write.problem(401), "unauthenticated");
+    written.expect(201);
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_call_and_see_why_they_are_refused() {
+    let board = "https://board.example";
+    let guarded = Guarded::start_with(&["--allowed-origins=https://board.example"]).await;
+    let service = &guarded.service;
+    let bearer = format!("Bearer {}", minted(&ADMIN));
+    let manager = format!(
+        "Bearer {}",
+        minted(&Token {
+            roles: &[Role::Manager],
+            ..ADMIN
+        })
+    );
+    let contractor = contractor_in("leeds").to_string();
+    let json = ("content-type", "application/json");
+    for (method, path, headers, body, status) in [
+        ("GET", "/v1/contractors", vec![], None, 401),
+        (
+            "GET",
+            "/v1/contractors",
+            vec![("authorization", &*bearer)],
+            None,
+            200,
+        ),
+        (
+            "POST",
+            "/v1/contractors",
+            vec![("authorization", &*manager), json],
+            Some(&*contractor),
+            403,
+        ),
+        (
+            "POST",
+            "/v1/contractors",
+            vec![("authorization", &*bearer), json],
+            Some(&*contractor),
+            201,
+        ),
+        ("GET", "/v1/nothing", vec![], None, 404),
+        ("DELETE", "/v1/contractors", vec![], None, 405),
+    ] {
+        for (origin, allowed) in [(board, true), ("https://evil.example", false)] {
+            let headers = [&headers[..], &[("origin", origin)]].concat();
+            let reply = service.send(method, path, &headers, body).await;
+            assert_eq!(reply.status, status, "{method} {path} {origin}");
+            let told = |name| reply.header(name);
+            let expected = |text| allowed.then_some(text);
+            assert_eq!(told("access-control-allow-origin"), expected(board));
+            assert_eq!(told("access-control-allow-credentials"), expected("true"));
+            let shown = told("access-control-expose-headers").unwrap_or_default();
+            for name in ["ETag", "Retry-After", "Location"] {
+                assert_eq!(shown.contains(name), allowed, "{name}");
+            }
+            assert_eq!(told("vary"), Some("origin"));
+        }
+    }
+    for (origin, allowed) in [(board, true), ("https://evil.example", false)] {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "PATCH"),
+            ("access-control-request-headers", "content-type,if-match"),
+        ];
+        let path = format!("/v1/contractors/{}/schedule", guarded.leeds);
+        let reply = service.send("OPTIONS", &path, &headers, None).await;
+        assert_eq!(reply.status == 204, allowed);
+        let methods = reply
+            .header("access-control-allow-methods")
+            .unwrap_or_default();
+        assert_eq!(methods.contains("PATCH"), allowed);
+        let names = reply
+            .header("access-control-allow-headers")
+            .unwrap_or_default();
+        assert_eq!(names.contains("if-match"), allowed);
+    }
 }
 
 #[tokio::test]
@@ -445,20 +542,11 @@ fn the_token_command_makes_tokens_that_are_taken() {
     ])
     .expect("settings");
     let access = shared_events::service::Access::new(&settings.auth, Clock::system());
-    let mut headers = axum::http::HeaderMap::new();
-    let bearer = format!("Bearer {}", token.trim())
-        .parse()
-        .expect("a header");
-    headers.insert("authorization", bearer);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
     let caller = runtime
-        .block_on(
-            access
-                .expect("access")
-                .caller(&axum::http::Method::GET, &headers),
-        )
+        .block_on(access.expect("access").caller_of(token.trim()))
         .expect("a caller");
     assert_eq!(caller.subject(), "developer");
     assert!(caller.sees("leeds") && !caller.sees("york"));

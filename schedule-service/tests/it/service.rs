@@ -140,6 +140,10 @@ impl Service {
         }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) async fn send(
         &self,
         method: &str,

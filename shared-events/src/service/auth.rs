@@ -14,11 +14,11 @@ mod jwks;
 mod mint;
 mod settings;
 
-pub use access::Access;
+pub use access::{Access, foreign_page};
 pub use caller::{Caller, Permission, Role, Territories, forbidden};
 pub use describe::describe;
-pub use guard::Needs;
 pub(super) use guard::guard;
+pub use guard::{Need, Needs};
 pub use mint::{MintError, Minter, OwnToken};
 pub use settings::{AuthMode, AuthSettings, Secret, SigningSettings};
 

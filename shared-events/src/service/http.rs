@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
 use super::auth::{Access, Needs, guard};
+use super::cors;
 use super::health::Health;
 use super::observe::observe;
 use super::problem::Problem;
@@ -31,18 +32,18 @@ use super::shutdown::Shutdown;
 
 /// A process's own routes together with those that all processes have: `/health/live`,
 /// `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. Under `/v1` a caller needs what the
-/// description of the route says. What is not found is a problem document.
+/// description of the route says; pages of other origins may call where they are listed. What is not found is a problem document.
 pub fn application(
     routes: Router,
     openapi: OpenApi,
     health: Health,
-    access: Access,
+    access: &Arc<Access>,
     settings: &ServiceSettings,
 ) -> Router {
     super::metrics::install();
     let needs = Arc::new(Needs::of(&openapi));
     let routes = routes.layer(middleware::from_fn_with_state(
-        (Arc::new(access), needs),
+        (Arc::clone(access), needs),
         guard,
     ));
     let timeout = Duration::from_secs(settings.request_timeout_seconds);
@@ -61,6 +62,10 @@ pub fn application(
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(timeout, observe))
+        .layer(middleware::from_fn_with_state(
+            access.origins().clone(),
+            cors::allow,
+        ))
 }
 
 async fn metrics() -> impl axum::response::IntoResponse {

@@ -4,6 +4,7 @@
 pub mod auth;
 mod clock;
 mod command_line;
+pub mod cors;
 pub mod health;
 mod healthcheck;
 pub mod http;

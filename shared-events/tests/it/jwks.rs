@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::get;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
@@ -134,9 +134,7 @@ fn claims(clock: &Clock) -> Value {
 }
 
 async fn known(access: &Access, token: &str) -> Result<String, Problem> {
-    let mut headers = HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    let caller = access.caller(&Method::GET, &headers).await?;
+    let caller = access.caller_of(token).await?;
     Ok(caller.subject().to_owned())
 }
 

@@ -54,7 +54,7 @@ impl Page {
 
     /// Has the notifier let the page read its stream.
     pub(crate) fn allow(&self, system: SystemBuilder) -> SystemBuilder {
-        system.env(ServiceKind::Notifier, "CORS_ALLOWED_ORIGINS", &self.origin)
+        system.env(ServiceKind::Notifier, "ALLOWED_ORIGINS", &self.origin)
     }
 
     /// Whose stream is to be followed.

@@ -3,17 +3,18 @@
 use std::collections::{BTreeSet, HashSet};
 
 use axum::http::header::{AUTHORIZATION, COOKIE as COOKIE_HEADER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 
 use super::COOKIE;
-use super::caller::{Caller, Role, Territories};
+use super::caller::{Caller, Role, Territories, forbidden};
 use super::jwks::{KeyError, KeySet};
 use super::settings::{AuthMode, AuthSettings};
 use crate::schedule::is_slug;
 use crate::service::clock::Clock;
+use crate::service::cors::Origins;
 use crate::service::problem::Problem;
 
 /// A longer token is refused unread.
@@ -29,6 +30,7 @@ pub struct Access {
     audience: String,
     issuer: Option<String>,
     leeway: TimeDelta,
+    origins: Origins,
     clock: Clock,
 }
 
@@ -65,6 +67,8 @@ enum Refusal {
     Missing,
     Invalid,
     Expired,
+    /// A browser may have been made to send the cookie.
+    ForeignPage,
     /// Nobody can tell now.
     KeysAway,
 }
@@ -93,31 +97,65 @@ impl Access {
             audience: settings.signing.auth_audience.clone(),
             issuer: settings.signing.auth_issuer.clone(),
             leeway: TimeDelta::seconds(settings.auth_leeway_seconds.into()),
+            origins: Origins::new(&settings.allowed_origins),
             clock,
         })
     }
 
     /// Who sends a request; the problem to answer where that is not known.
     ///
-    /// The cookie counts for reading alone, so that no other site can have a browser change anything.
-    pub async fn caller(&self, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
+    /// To change something by the cookie takes an `Origin` that is trusted, so that no other site can
+    /// have a browser change anything.
+    pub async fn caller(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Caller, Problem> {
         let Some(keys) = &self.keys else {
             return Ok(Caller::anybody());
         };
         let known = async {
-            let token = token_of(method, headers)?;
+            let token = match token_of(headers)? {
+                Sent::Header(token) => token,
+                Sent::Cookie(token) => {
+                    let reads = matches!(*method, Method::GET | Method::HEAD);
+                    if !reads && !self.origins.trust(uri, headers) {
+                        return Err(Refusal::ForeignPage);
+                    }
+                    token
+                }
+            };
             self.known(keys, token).await
         };
-        known.await.map_err(|refusal| match refusal {
-            Refusal::Missing => unauthenticated("Bearer realm=\"rosterwire\"")
-                .detail("send a token: `Authorization: Bearer <token>`"),
-            Refusal::Invalid => invalid_token().detail("the token is not valid here"),
-            Refusal::Expired => invalid_token().detail("the token has expired"),
-            Refusal::KeysAway => Problem::unavailable("tokens cannot be checked for now", 1),
-        })
+        known.await.map_err(Refusal::problem)
+    }
+
+    /// Whom a token is of; the problem to answer where it is not taken. Anybody, where access is not
+    /// checked.
+    pub async fn caller_of(&self, token: &str) -> Result<Caller, Problem> {
+        let Some(keys) = &self.keys else {
+            return Ok(Caller::anybody());
+        };
+        self.known(keys, token).await.map_err(Refusal::problem)
+    }
+
+    /// Whether callers are checked at all.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Whose pages may call with the cookie.
+    #[must_use]
+    pub fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     async fn known(&self, keys: &Keys, token: &str) -> Result<Caller, Refusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refusal::Invalid);
+        }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Refusal::Invalid)?;
         let claims = match keys {
             Keys::Secret(key) => self.claims(token, key, Algorithm::HS256)?,
@@ -200,27 +238,27 @@ impl Claims {
     }
 }
 
-fn token_of<'h>(method: &Method, headers: &'h HeaderMap) -> Result<&'h str, Refusal> {
+/// How a token came.
+enum Sent<'h> {
+    Header(&'h str),
+    Cookie(&'h str),
+}
+
+/// A header goes before the cookie, which a browser sends unasked.
+fn token_of(headers: &HeaderMap) -> Result<Sent<'_>, Refusal> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
-    let token = match (lines.next(), lines.next()) {
+    match (lines.next(), lines.next()) {
         (Some(line), None) => {
             let text = line.to_str().map_err(|_| Refusal::Invalid)?;
             let (scheme, token) = text.split_once(' ').ok_or(Refusal::Invalid)?;
             if !scheme.eq_ignore_ascii_case("bearer") {
                 return Err(Refusal::Invalid);
             }
-            token.trim()
+            Ok(Sent::Header(token.trim()))
         }
-        (Some(_), Some(_)) => return Err(Refusal::Invalid),
-        (None, _) if matches!(*method, Method::GET | Method::HEAD) => {
-            cookie_of(headers).ok_or(Refusal::Missing)?
-        }
-        (None, _) => return Err(Refusal::Missing),
-    };
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(Refusal::Invalid);
+        (Some(_), Some(_)) => Err(Refusal::Invalid),
+        (None, _) => cookie_of(headers).map(Sent::Cookie).ok_or(Refusal::Missing),
     }
-    Ok(token)
 }
 
 fn cookie_of(headers: &HeaderMap) -> Option<&str> {
@@ -232,6 +270,25 @@ fn cookie_of(headers: &HeaderMap) -> Option<&str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, _)| *name == COOKIE)
         .map(|(_, token)| token)
+}
+
+impl Refusal {
+    fn problem(self) -> Problem {
+        match self {
+            Self::Missing => unauthenticated("Bearer realm=\"rosterwire\"")
+                .detail("send a token: `Authorization: Bearer <token>`"),
+            Self::Invalid => invalid_token().detail("the token is not valid here"),
+            Self::Expired => invalid_token().detail("the token has expired"),
+            Self::ForeignPage => foreign_page(),
+            Self::KeysAway => Problem::unavailable("tokens cannot be checked for now", 1),
+        }
+    }
+}
+
+/// 403: a page may have had a browser send this that has no business here.
+#[must_use]
+pub fn foreign_page() -> Problem {
+    forbidden().detail("the `Origin` of the page is not one of those allowed here")
 }
 
 fn unauthenticated(challenge: &'static str) -> Problem {

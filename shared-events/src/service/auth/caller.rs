@@ -115,6 +115,12 @@ impl Caller {
         &self.0.subject
     }
 
+    /// What it is.
+    #[must_use]
+    pub fn roles(&self) -> &BTreeSet<Role> {
+        &self.0.roles
+    }
+
     /// Whether one of the roles includes `permission`.
     #[must_use]
     pub fn may(&self, permission: Permission) -> bool {

@@ -1,7 +1,7 @@
 //! Access in an OpenAPI description.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
 };
@@ -14,8 +14,8 @@ pub fn describe(openapi: &mut OpenApi) {
     let mut http = Http::new(HttpAuthScheme::Bearer);
     http.bearer_format = Some("JWT".to_owned());
     http.description = Some(
-        "A JSON Web Token with `exp`, `aud`, `roles` and `territories`. Reading also takes it from \
-         the cookie `rosterwire_token`. Each operation names what it takes: `read` (admin, \
+        "A JSON Web Token with `exp`, `aud`, `roles` and `territories`. It is also taken from the \
+         cookie `rosterwire_token`, for what is no GET with an `Origin` that is allowed. Each operation names what it takes: `read` (admin, \
          dispatcher, manager, service), `write` (admin, dispatcher), `follow` (admin, dispatcher, \
          manager), `operate` (admin). What lies outside of the token's territories is not found."
             .to_owned(),
@@ -39,7 +39,9 @@ pub fn describe(openapi: &mut OpenApi) {
 }
 
 fn describe_operation(operation: &mut Operation) {
-    if operation.security.is_none() {
+    let declared = operation.security.as_ref();
+    // A requirement without a scheme: nothing is asked for.
+    if declared.is_none_or(|security| security.contains(&SecurityRequirement::default())) {
         return;
     }
     let responses = &mut operation.responses.responses;

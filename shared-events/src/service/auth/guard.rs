@@ -7,15 +7,27 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use utoipa::openapi::OpenApi;
 
 use super::SCHEME;
 use super::access::Access;
-use super::caller::{Permission, forbidden};
+use super::caller::{Caller, Permission, forbidden};
+
+/// What it takes to call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing, declared by `security(())`: what it takes to sign in.
+    Nothing,
+    /// A valid token, whatever its roles, declared by `security(("token" = []))`.
+    Token,
+    /// A token whose roles include this, declared by its name.
+    Permission(Permission),
+}
 
 /// What it takes to call each route, as its description says.
 #[derive(Debug, Default)]
-pub struct Needs(HashMap<(String, String), Permission>);
+pub struct Needs(HashMap<(String, String), Need>);
 
 impl Needs {
     /// Reads a description. Operations that declare nothing that is known are left out.
@@ -26,17 +38,8 @@ impl Needs {
         let paths = document["paths"].as_object().into_iter().flatten();
         for (path, item) in paths {
             for (method, operation) in item.as_object().into_iter().flatten() {
-                let declared = operation["security"].as_array().into_iter().flatten();
-                let names = declared
-                    .filter_map(|requirement| requirement[SCHEME].as_array())
-                    .flatten()
-                    .filter_map(serde_json::Value::as_str);
-                let permission = names
-                    .filter_map(|name| Permission::NAMES.iter().find(|(n, _)| *n == name))
-                    .map(|(_, permission)| *permission)
-                    .next();
-                if let Some(permission) = permission {
-                    needs.insert((method.to_uppercase(), path.clone()), permission);
+                if let Some(need) = Need::declared(&operation["security"]) {
+                    needs.insert((method.to_uppercase(), path.clone()), need);
                 }
             }
         }
@@ -45,14 +48,15 @@ impl Needs {
 
     /// What it takes to call a route; what declares nothing is for administrators alone.
     #[must_use]
-    pub fn to_call(&self, method: &Method, path: &str) -> Permission {
+    pub fn to_call(&self, method: &Method, path: &str) -> Need {
         let method = if *method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
         let key = (method.as_str().to_owned(), path.to_owned());
-        self.0.get(&key).copied().unwrap_or(Permission::Operate)
+        let need = self.0.get(&key).copied();
+        need.unwrap_or(Need::Permission(Permission::Operate))
     }
 
     /// The operations of `openapi` that declare nothing: there must be none.
@@ -74,6 +78,33 @@ impl Needs {
     }
 }
 
+impl Need {
+    /// What the security requirements of an operation say; none where that is not understood.
+    fn declared(security: &Value) -> Option<Self> {
+        let [requirement] = security.as_array()?.as_slice() else {
+            return None;
+        };
+        if requirement.as_object()?.is_empty() {
+            return Some(Self::Nothing);
+        }
+        match requirement[SCHEME].as_array()?.as_slice() {
+            [] => Some(Self::Token),
+            [name] => Permission::NAMES
+                .iter()
+                .find(|(known, _)| Some(*known) == name.as_str())
+                .map(|(_, permission)| Self::Permission(*permission)),
+            _ => None,
+        }
+    }
+
+    fn is_met_by(self, caller: &Caller) -> bool {
+        match self {
+            Self::Nothing | Self::Token => true,
+            Self::Permission(permission) => caller.may(permission),
+        }
+    }
+}
+
 /// Lets a request under `/v1` through whose caller is known and may call that route.
 pub(in crate::service) async fn guard(
     State((access, needs)): State<(Arc<Access>, Arc<Needs>)>,
@@ -87,9 +118,13 @@ pub(in crate::service) async fn guard(
         return next.run(request).await;
     }
     let needed = needs.to_call(request.method(), &path);
-    match access.caller(request.method(), request.headers()).await {
+    if needed == Need::Nothing {
+        return next.run(request).await;
+    }
+    let caller = access.caller(request.method(), request.uri(), request.headers());
+    match caller.await {
         Err(problem) => problem.into_response(),
-        Ok(caller) if caller.may(needed) => {
+        Ok(caller) if needed.is_met_by(&caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use axum::http::HeaderValue;
+
+use crate::service::cors::parse_origin;
+
 /// Who may call.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Access")]
@@ -33,6 +37,11 @@ pub struct AuthSettings {
     /// Seconds that the clocks of the issuer and of this machine may differ
     #[arg(long, env = "AUTH_LEEWAY_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=300))]
     pub auth_leeway_seconds: u32,
+
+    /// Origins, such as `https://board.example.com`, whose pages may call with the cookie and read the
+    /// answers; separated by commas, none by default. A page of this service's own origin always may
+    #[arg(long, env = "ALLOWED_ORIGINS", value_delimiter = ',', value_parser = parse_origin)]
+    pub allowed_origins: Vec<HeaderValue>,
 }
 
 /// What those who check tokens agree on with those who make them.
