@@ -4,6 +4,7 @@ mod clock;
 mod floor;
 mod load;
 mod plain_axum;
+mod pushpin;
 mod report;
 mod subject;
 mod work;
@@ -58,6 +59,10 @@ struct Settings {
     /// Its module
     #[arg(long, default_value = "/usr/lib/nginx/modules/ngx_nchan_module.so")]
     nchan_module: PathBuf,
+
+    /// The program of the peer Pushpin
+    #[arg(long, default_value = "/usr/bin/pushpin")]
+    pushpin: PathBuf,
 }
 
 /// What runs as a process of its own.
@@ -96,6 +101,7 @@ fn measure(settings: &Settings) -> anyhow::Result<()> {
         environment: settings.environment.clone(),
         nginx: settings.nginx.clone(),
         nchan_module: settings.nchan_module.clone(),
+        pushpin: settings.pushpin.clone(),
     };
     let mut rows = Vec::new();
     for run in 1..=settings.runs {

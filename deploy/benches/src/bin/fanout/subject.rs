@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::clock::now_ns;
 use crate::load::SENT;
+use crate::pushpin::{self, Pushpin};
 
 /// Messages are of this length, as a client gets them.
 const FRAME_BYTES: usize = 600;
@@ -37,6 +38,8 @@ pub(crate) enum Kind {
     Axum,
     /// nginx with nchan, two workers
     Nchan,
+    /// Pushpin, by its HTTP control port
+    Pushpin,
     /// Rosterwire's
     Notifier,
 }
@@ -47,6 +50,7 @@ impl Kind {
             Self::Floor => "floor",
             Self::Axum => "plain axum",
             Self::Nchan => "Nchan",
+            Self::Pushpin => "Pushpin",
             Self::Notifier => "notifier",
         }
     }
@@ -69,7 +73,7 @@ enum Door {
     Lines(ChildStdin),
     /// Each line begins with its territory's number.
     LinesOfTerritories(ChildStdin),
-    Posts(TcpStream),
+    Posts(Posts),
     Stream(Box<Publisher>),
 }
 
@@ -94,6 +98,7 @@ pub(crate) struct Ground {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) nginx: PathBuf,
     pub(crate) nchan_module: PathBuf,
+    pub(crate) pushpin: PathBuf,
 }
 
 #[derive(Parser)]
@@ -108,6 +113,7 @@ impl Subject {
         match kind {
             Kind::Floor | Kind::Axum => Self::of_lines(kind, by_territory),
             Kind::Nchan => Self::nchan(ground),
+            Kind::Pushpin => Self::pushpin(ground),
             Kind::Notifier => Self::notifier(ground, by_territory),
         }
     }
@@ -166,14 +172,34 @@ impl Subject {
         let process = Owned(child);
         let address = format!("127.0.0.1:{}", port.number());
         wait_for(&address)?;
-        let posts = TcpStream::connect(&address)?;
-        posts.set_nodelay(true)?;
+        let posts = Posts::connect(&address, "/publish", str::to_owned)?;
         Ok(Self {
             pid,
             address,
             path: "/follow",
             connected_at: "\r\n\r\n",
             door: Door::Posts(posts),
+            service: None,
+            _process: Some(process),
+        })
+    }
+
+    fn pushpin(ground: &Ground) -> Result<Self> {
+        let Pushpin {
+            runner,
+            address,
+            control,
+        } = pushpin::start(&ground.pushpin, ground.servers.folder())?;
+        let pid = runner.id();
+        let process = Owned(runner);
+        wait_for(&address)?;
+        wait_for(&control)?;
+        Ok(Self {
+            pid,
+            address,
+            path: "/follow",
+            connected_at: "\r\n\r\n",
+            door: Door::Posts(Posts::connect(&control, "/publish/", pushpin::item)?),
             service: None,
             _process: Some(process),
         })
@@ -266,19 +292,7 @@ impl Subject {
                 lines.write_all(text.as_bytes())?;
                 lines.flush()?;
             }
-            Door::Posts(socket) => {
-                let mut answer = [0; 4096];
-                for _ in 0..count {
-                    let body = line();
-                    let length = body.len();
-                    let post = format!(
-                        "POST /publish HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
-                    );
-                    socket.write_all(post.as_bytes())?;
-                    ensure!(socket.read(&mut answer)? > 0, "nginx has closed");
-                    ensure!(answer.starts_with(b"HTTP/1.1 20"), "nginx refuses");
-                }
-            }
+            Door::Posts(posts) => (0..count).try_for_each(|_| posts.post(&line()))?,
             Door::Stream(publisher) => {
                 let messages: Vec<Message> = (0..count).map(|n| event(territory(n))).collect();
                 let answers = ground.runtime.block_on(publisher.publish(&messages))?;
@@ -289,6 +303,70 @@ impl Subject {
         }
         Ok(())
     }
+}
+
+/// A connection on which messages are posted, one after the other.
+struct Posts {
+    address: String,
+    socket: TcpStream,
+    path: &'static str,
+    body: fn(&str) -> String,
+}
+
+impl Posts {
+    fn connect(address: &str, path: &'static str, body: fn(&str) -> String) -> Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        Ok(Self {
+            address: address.to_owned(),
+            socket,
+            path,
+            body,
+        })
+    }
+
+    fn post(&mut self, message: &str) -> Result<()> {
+        let body = (self.body)(message);
+        let post = format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            self.path,
+            body.len()
+        );
+        self.socket.write_all(post.as_bytes())?;
+        let mut answer = Vec::new();
+        let mut room = [0; 4096];
+        while !is_whole(&answer) {
+            let count = self.socket.read(&mut room)?;
+            ensure!(count > 0, "{} has closed", self.address);
+            answer.extend_from_slice(room.get(..count).unwrap_or_default());
+        }
+        ensure!(
+            answer.starts_with(b"HTTP/1.1 20") || answer.starts_with(b"HTTP/1.0 20"),
+            "{} refuses: {}",
+            self.address,
+            String::from_utf8_lossy(&answer)
+        );
+        // Who answers in this older version closes after it.
+        if answer.starts_with(b"HTTP/1.0")
+            || memchr::memmem::find(&answer, b"onnection: close").is_some()
+        {
+            *self = Self::connect(&self.address, self.path, self.body)?;
+        }
+        Ok(())
+    }
+}
+
+/// True where the bytes are an answer with all of its body.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::find(answer, b"\r\n\r\n") else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(answer.get(..end).unwrap_or_default()).to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())
+        .unwrap_or(0_usize);
+    answer.len() >= end + 4 + length
 }
 
 fn wait_for(address: &str) -> Result<()> {
