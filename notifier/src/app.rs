@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::fanout::Fanout;
 use crate::feed::Feed;
-use crate::http::{AppState, SignIn, document, listener, routes};
+use crate::http::{AppState, Board, SignIn, document, listener, routes};
 use crate::metrics;
 use crate::replay::Replayer;
 use crate::ring::Ring;
@@ -113,7 +113,8 @@ impl Application {
 
         let access = Arc::new(Access::new(&config.service.auth, clock.clone())?);
         let (asked, ending) = (clock.clone(), stop.clone());
-        let router = router(&config, &fanout, asked, &access, &shutdown, ending);
+        let board = Board::new(config.board_document())?;
+        let router = router(&config, &fanout, board, asked, &access, &shutdown, ending);
         listener::serve(listener, router, tls, &config.service, &clock, &shutdown).await;
         stop.cancel();
         Ok(())
@@ -123,6 +124,7 @@ impl Application {
 fn router(
     config: &Config,
     fanout: &Arc<Fanout>,
+    board: Board,
     clock: Clock,
     access: &Arc<Access>,
     shutdown: &Shutdown,
@@ -136,8 +138,8 @@ fn router(
         stop,
     );
     let clients = config.clients.clone();
-    let board = &config.board;
-    let automatic = board
+    let automatic = config
+        .board
         .board_automatic_sign_in
         .then(|| Minter::of(&config.service.auth.signing))
         .flatten();
@@ -169,5 +171,11 @@ fn router(
             }
         }
     });
-    http::application(routes(state), document(), health, access, &config.service)
+    http::application(
+        routes(state, board),
+        document(),
+        health,
+        access,
+        &config.service,
+    )
 }

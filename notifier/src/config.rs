@@ -11,6 +11,7 @@ use shared_events::amqp::AmqpSettings;
 use shared_events::service::ServiceSettings;
 use shared_events::service::auth::AuthMode;
 
+use crate::http::{BoardDocument, SignInWay};
 use crate::ring::Limits;
 
 /// Where the notifier listens unless it is told otherwise.
@@ -120,6 +121,20 @@ impl Config {
         }
         Ok(())
     }
+
+    /// What the board is told.
+    #[must_use]
+    pub fn board_document(&self) -> BoardDocument {
+        BoardDocument {
+            schedule_service_url: self.board.schedule_service_url.clone(),
+            availability_url: self.board.availability_url.clone(),
+            sign_in: match self.service.auth.auth_mode {
+                AuthMode::Disabled => SignInWay::None,
+                _ if self.board.board_automatic_sign_in => SignInWay::Automatic,
+                AuthMode::Hs256 | AuthMode::Jwks => SignInWay::Token,
+            },
+        }
+    }
 }
 
 /// The board.
@@ -130,6 +145,14 @@ pub struct BoardSettings {
     /// without a token. For trying it out: needs AUTH_MODE=hs256 and a BIND_ADDR of this machine alone
     #[arg(long, env = "BOARD_AUTOMATIC_SIGN_IN", default_value_t = false, action = ArgAction::Set)]
     pub board_automatic_sign_in: bool,
+
+    /// Where schedule-service is, as the dispatchers' browsers reach it
+    #[arg(long, env = "SCHEDULE_SERVICE_URL", default_value = "http://127.0.0.1:8080", value_parser = service_url)]
+    pub schedule_service_url: String,
+
+    /// Where availability-worker is, as the dispatchers' browsers reach it
+    #[arg(long, env = "AVAILABILITY_URL", default_value = "http://127.0.0.1:8081", value_parser = service_url)]
+    pub availability_url: String,
 }
 
 /// TLS.
@@ -299,6 +322,25 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),
         Err(error) => Err(format!("{error}")),
+    }
+}
+
+/// An address that paths are put after, and that a policy of pages can name.
+fn service_url(text: &str) -> Result<String, String> {
+    let url = text.trim_end_matches('/');
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let names_a_host = |host: &str| {
+        !host.is_empty()
+            && host
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+    };
+    if host.is_some_and(names_a_host) {
+        Ok(url.to_owned())
+    } else {
+        Err("not an address without a path, such as http://127.0.0.1:8080".to_owned())
     }
 }
 

@@ -65,12 +65,21 @@ impl SystemBuilder {
             ("SCHEDULE_SERVICE_URL", first(ServiceKind::ScheduleService)),
             ("AVAILABILITY_URL", first(ServiceKind::AvailabilityWorker)),
         ];
+        // Pages of the notifiers call all three.
+        let notifiers = planned
+            .iter()
+            .filter(|(kind, _)| *kind == ServiceKind::Notifier)
+            .map(|(_, settings)| settings.url());
+        let origins = notifiers.collect::<Vec<_>>().join(",");
         let mut starting = tokio::task::JoinSet::new();
         for (position, (kind, mut settings)) in planned.into_iter().enumerate() {
             for (name, url) in &urls {
                 if let Some(url) = url {
                     settings = settings.env(name, url);
                 }
+            }
+            if !origins.is_empty() {
+                settings = settings.env("ALLOWED_ORIGINS", &origins);
             }
             for (_, name, value) in self.env.iter().filter(|(of, ..)| *of == kind) {
                 settings = settings.env(name, value);

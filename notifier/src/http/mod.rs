@@ -1,5 +1,6 @@
-//! The HTTP side: the stream, signing in, and two small pages.
+//! The HTTP side: the stream, signing in, the board, and small pages.
 
+mod board;
 mod direct;
 mod events;
 mod listed;
@@ -15,6 +16,7 @@ use shared_events::service::{Clock, Shutdown};
 
 use crate::subscriptions::Subscriptions;
 
+pub use board::{Board, BoardDocument, SignInWay};
 pub use openapi::document;
 pub use session::SignIn;
 
@@ -34,7 +36,7 @@ pub struct AppState {
 }
 
 /// The notifier's own routes.
-pub fn routes(state: AppState) -> Router {
+pub fn routes(state: AppState, board: Board) -> Router {
     Router::new()
         .route(
             "/v1/events",
@@ -51,7 +53,13 @@ pub fn routes(state: AppState) -> Router {
         )
         .route("/v1/session/automatic", post(session::open_automatically))
         .layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES))
-        .route("/", get(pages::index))
         .route("/debug/stream", get(pages::debug_stream))
         .with_state(state)
+        .merge(
+            Router::new()
+                .route("/", get(board::index))
+                .route("/board.json", get(board::document))
+                .route("/assets/{name}", get(board::asset))
+                .with_state(board),
+        )
 }

@@ -17,8 +17,8 @@ fn page(text: &'static str) -> impl IntoResponse {
     )
 }
 
-/// Says what this is.
-pub(super) async fn index() -> impl IntoResponse {
+/// Says what this is, where there is no board.
+pub(super) fn index() -> impl IntoResponse {
     page(include_str!("../../pages/index.html"))
 }
 

@@ -241,7 +241,7 @@ async fn the_pages_and_the_descriptions_are_there() {
     let notifier = Running::start(bed.amqp_url(), &[]).await;
     let _client = Client::connect(&notifier, "").await;
     for (path, content_type, holds) in [
-        ("/", "text/html", "/debug/stream"),
+        ("/", "text/html", "Rosterwire"),
         ("/debug/stream", "text/html", "EventSource"),
         ("/openapi.json", "application/json", "/v1/events"),
         ("/docs/", "text/html", "swagger"),

@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod balancer;
+mod board;
 mod client;
 mod event_stream_reader;
 mod faults;

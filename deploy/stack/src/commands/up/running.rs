@@ -287,8 +287,14 @@ async fn start_services(
         url(ServiceKind::ScheduleService),
         url(ServiceKind::AvailabilityWorker),
     );
+    // The board's pages are the notifier's, and call all three.
+    let notifier = url(ServiceKind::Notifier);
+    let origins = format!("{notifier},{}", notifier.replace("127.0.0.1", "localhost"));
     let mut starting = JoinSet::new();
-    for (position, (kind, settings)) in planned.into_iter().enumerate() {
+    for (position, (kind, mut settings)) in planned.into_iter().enumerate() {
+        if std::env::var_os("ALLOWED_ORIGINS").is_none() {
+            settings = settings.env("ALLOWED_ORIGINS", &origins);
+        }
         let settings = settings
             .env("SCHEDULE_SERVICE_URL", &schedule)
             .env("AVAILABILITY_URL", &availability);

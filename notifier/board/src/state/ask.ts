@@ -1,0 +1,92 @@
+/** A question in a dispatcher's own words: "2 hours tomorrow afternoon in london-north with skill gas". */
+import { addDays, dayOf, minuteAt, weekdayOf, WEEKDAYS } from "./civil";
+import type { Span } from "./ranges";
+
+export type Part = "day" | "morning" | "afternoon" | "evening";
+
+/** What is asked, as the form has it. */
+export interface Question {
+  minutes: number;
+  date: string;
+  part: Part;
+  territory: string;
+  skills: string[];
+}
+
+const PARTS: Record<Part, [string, string]> = {
+  day: ["00:00", "24:00"],
+  morning: ["07:00", "12:00"],
+  afternoon: ["12:00", "18:00"],
+  evening: ["17:00", "22:00"],
+};
+
+/** The instants of a part of a day. */
+export function rangeOf(zone: string, date: string, part: Part): Span {
+  const [from, to] = PARTS[part];
+  if (part === "day") return dayOf(zone, date);
+  return { start: minuteAt(zone, date, from), end: minuteAt(zone, date, to) };
+}
+
+/** A whole word, whatever its letters. */
+function word(pattern: string): RegExp {
+  return new RegExp(`(?<![\\p{L}\\d])(?:${pattern})(?![\\p{L}\\d])`, "u");
+}
+
+const PART_WORDS: [RegExp, Part][] = [
+  [word("(morning|vormittags?|früh)"), "morning"],
+  [word("(afternoon|nachmittags?)"), "afternoon"],
+  [word("(evening|tonight|abends?)"), "evening"],
+  [word("(all day|any ?time|whole day|ganztags|ganzen tag)"), "day"],
+];
+
+const DAY_WORDS: [RegExp, number][] = [
+  [word("(day after tomorrow|übermorgen)"), 2],
+  [word("(tomorrow|morgen)"), 1],
+  [word("(today|tonight|heute)"), 0],
+];
+
+const WEEKDAY_WORDS = [
+  word("(mon(day)?|montags?)"),
+  word("(tue(s(day)?)?|dienstags?)"),
+  word("(wed(nesday)?|mittwochs?)"),
+  word("(thu(rs(day)?)?|donnerstags?)"),
+  word("(fri(day)?|freitags?)"),
+  word("(sat(urday)?|samstags?|sonnabends?)"),
+  word("(sun(day)?|sonntags?)"),
+];
+
+/** Takes from a sentence what it says; the rest stays as it was. `today` is the dispatcher's. */
+export function understand(text: string, before: Question, known: { today: string; territories: string[]; skills: string[] }): Question {
+  const said = ` ${text.toLocaleLowerCase().replace(/[\s,;?!]+/g, " ")} `;
+  // A slug may be said with spaces: "london north".
+  const says = (slug: string): boolean => said.includes(` ${slug} `) || said.includes(` ${slug.replaceAll("-", " ")} `);
+  const longest = (a: string, b: string): number => b.length - a.length;
+  const skills = known.skills.filter(says);
+  return {
+    minutes: minutesIn(said) ?? before.minutes,
+    date: dateIn(said, known.today) ?? before.date,
+    part: PART_WORDS.find(([words]) => words.test(said))?.[1] ?? before.part,
+    territory: known.territories.filter(says).sort(longest)[0] ?? before.territory,
+    skills: skills.length > 0 ? skills : before.skills,
+  };
+}
+
+function minutesIn(said: string): number | null {
+  const hours = /(\d+(?:[.,]\d+)?)\s*(?:h|hrs?|hours?|std\.?|stunden?)\b/u.exec(said)?.[1];
+  const minutes = /(\d+)\s*(?:m|mins?|minutes?|minuten?)\b/u.exec(said)?.[1];
+  if (hours || minutes) return Math.round(Number((hours ?? "0").replace(",", ".")) * 60) + Number(minutes ?? 0) || null;
+  if (word("(half an hour|halbe stunde)").test(said)) return 30;
+  return word("(an|one|eine) (hour|stunde)").test(said) ? 60 : null;
+}
+
+function dateIn(said: string, today: string): string | null {
+  const written = /\b\d{4}-\d{2}-\d{2}\b/.exec(said)?.[0];
+  if (written) return written;
+  // "morgen" is tomorrow, and "morgen früh" its morning.
+  const days = DAY_WORDS.find(([words]) => words.test(said))?.[1];
+  if (days !== undefined) return addDays(today, days);
+  const weekday = WEEKDAY_WORDS.findIndex((words) => words.test(said));
+  if (weekday < 0) return null;
+  const ahead = (weekday - WEEKDAYS.indexOf(weekdayOf(today)) + 7) % 7;
+  return addDays(today, ahead === 0 ? 7 : ahead);
+}
