@@ -75,7 +75,9 @@ pub fn run() -> ExitCode {
     // The settings stand beside the commands, which do not need them.
     let command = Cli::command();
     let about = command.get_about().cloned().unwrap_or_default();
-    let matches = Config::augment_args(command).about(about).try_get_matches();
+    let command = Config::augment_args(command).about(about);
+    let read = service::with_secret_files(command, std::env::args_os());
+    let matches = read.and_then(|(command, words)| command.try_get_matches_from(words));
     let parsed = matches.and_then(|matches| {
         let command = Cli::from_arg_matches(&matches)?.command;
         match command {

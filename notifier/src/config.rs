@@ -8,8 +8,8 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, value_parser};
 use shared_events::amqp::AmqpSettings;
-use shared_events::service::ServiceSettings;
 use shared_events::service::auth::AuthMode;
+use shared_events::service::{ServiceSettings, with_secret_files};
 
 use crate::http::{BoardDocument, SignInWay};
 use crate::ring::Limits;
@@ -57,7 +57,8 @@ impl Cli {
     pub fn try_parse_from<T: Into<OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
-        let matches = Arguments::command().try_get_matches_from(arguments)?;
+        let (command, arguments) = with_secret_files(Arguments::command(), arguments)?;
+        let matches = command.try_get_matches_from(arguments)?;
         // A command needs none of the settings, so it is not refused for one that is missing.
         if matches.subcommand_name().is_some() {
             return Command::from_arg_matches(&matches).map(Self::Run);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shared_events::amqp::AmqpSettings;
-use shared_events::service::ServiceSettings;
+use shared_events::service::{ServiceSettings, with_secret_files};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::import::ImportArgs;
@@ -33,7 +33,8 @@ impl Cli {
     pub fn try_parse_from(
         arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     ) -> Result<Self, clap::Error> {
-        let matches = Definition::command().try_get_matches_from(arguments)?;
+        let (command, arguments) = with_secret_files(Definition::command(), arguments)?;
+        let matches = command.try_get_matches_from(arguments)?;
         // The settings are only read where they are needed, so that a command does not fail for
         // want of one that it does not use.
         if matches.subcommand_name().is_some() {

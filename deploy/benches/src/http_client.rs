@@ -1,13 +1,29 @@
 //! An HTTP/1.1 client that costs next to nothing: requests are bytes made by hand, answers are
 //! looked at for their status and ETag only.
 
+use std::sync::LazyLock;
+
 use anyhow::{Context, Result, bail};
+use stack::AccessKey;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 1 << 20;
+
+/// The line of a request's head that lets it do everything.
+static AUTHORIZATION: LazyLock<String> = LazyLock::new(|| {
+    let token = AccessKey::of_this_process().admin();
+    format!("authorization: Bearer {token}\r\n")
+});
+
+/// The line of a request's head, with its end, that lets it do everything. Servers that check nothing
+/// pass over it.
+#[must_use]
+pub fn authorization() -> &'static str {
+    &AUTHORIZATION
+}
 
 /// `host:port` of a URL without a path.
 ///
@@ -44,8 +60,9 @@ pub fn request(
     let _ = write!(
         bytes,
         "{method} {path} HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
-         content-length: {}\r\n",
-        body.len()
+         content-length: {}\r\n{}",
+        body.len(),
+        authorization(),
     );
     if let Some(version) = if_match {
         let _ = write!(bytes, "if-match: \"{version}\"\r\n");
@@ -58,7 +75,8 @@ pub fn request(
 /// A request without a body.
 #[must_use]
 pub fn get(path: &str, authority: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n\r\n").into_bytes()
+    let authorization = authorization();
+    format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n{authorization}\r\n").into_bytes()
 }
 
 /// What is read of an answer.

@@ -4,18 +4,21 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use demo::client::Client;
 use demo::settings::{Command, Options, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
-use shared_events::service::Clock;
+use shared_events::service::{Clock, with_secret_files};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Settings {
         command,
         mut options,
-    } = Settings::parse();
+    } = match read() {
+        Ok(settings) => settings,
+        Err(error) => error.exit(),
+    };
     let filter = std::mem::take(&mut options.log);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -37,9 +40,14 @@ async fn main() -> ExitCode {
     }
 }
 
+fn read() -> Result<Settings, clap::Error> {
+    let (command, words) = with_secret_files(Settings::command(), std::env::args_os())?;
+    Settings::from_arg_matches(&command.try_get_matches_from(words)?)
+}
+
 async fn work(command: Option<Command>, options: &Options) -> anyhow::Result<()> {
     let clock = Clock::system();
-    let client = Client::new(&options.client())?;
+    let client = Client::new(&options.client(clock.clone()))?;
     client
         .wait_until_ready(options.patience())
         .await

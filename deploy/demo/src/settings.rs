@@ -1,9 +1,12 @@
 //! The settings, from arguments or the environment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
+use shared_events::service::Clock;
+use shared_events::service::auth::{OwnToken, Role, Secret, SigningSettings};
 
 use crate::client::ClientSettings;
 use crate::dispatch::RunSettings;
@@ -54,9 +57,13 @@ pub struct Options {
           value_parser = service_url
     )]
     pub schedule_service_url: Url,
-    /// A bearer token with the role admin or service, where access is controlled.
+    /// A bearer token with the role dispatcher, where access is controlled. Not needed where the secret is
+    /// named that tokens are signed with: then the demo makes its own
     #[arg(long, env = "ROSTERWIRE_TOKEN", global = true, hide_env_values = true)]
     pub token: Option<String>,
+    /// What makes its own.
+    #[command(flatten)]
+    pub signing: SigningSettings,
     /// The number from which the people and the changes follow.
     #[arg(long, env = "DEMO_SEED", global = true, default_value_t = 1)]
     pub seed: u64,
@@ -103,10 +110,13 @@ pub struct Options {
 impl Options {
     /// How schedule-service is reached.
     #[must_use]
-    pub fn client(&self) -> ClientSettings {
+    pub fn client(&self, clock: Clock) -> ClientSettings {
+        let given = self.token.clone().filter(|token| !token.is_empty());
+        let given = given.map(Secret::new);
+        let token = OwnToken::new("demo", Role::Dispatcher, given, &self.signing, clock);
         ClientSettings {
             url: self.schedule_service_url.clone(),
-            token: self.token.clone().filter(|token| !token.is_empty()),
+            token: Arc::new(token),
             request_timeout: Duration::from_secs(self.request_timeout_seconds),
             attempts: self.attempts,
         }

@@ -4,6 +4,7 @@
 //! Redis with data of their own on free ports, the three services, and a handle on each process.
 //! Every process started from here dies when the starting one does, however that ends.
 
+pub mod access;
 pub mod backends;
 pub mod database;
 pub mod launch;
@@ -14,6 +15,7 @@ pub mod process;
 pub mod procfs;
 pub mod proxy;
 pub mod scratch;
+mod secrecy;
 pub mod server;
 pub mod servers;
 pub mod service;
@@ -22,6 +24,7 @@ pub mod supervise;
 pub mod system;
 pub mod testbed;
 
+pub use access::AccessKey;
 pub use backends::Backends;
 pub use management::Management;
 pub use private_servers::PrivateServers;

@@ -4,7 +4,8 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use shared_events::service::with_secret_files;
 
 /// Runs Rosterwire and the servers it needs.
 #[derive(Debug, Parser)]
@@ -22,7 +23,11 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let arguments = match read() {
+        Ok(arguments) => arguments,
+        Err(error) => error.exit(),
+    };
+    let result = match arguments.command {
         Command::Exec(exec) => Box::pin(exec.run()).await,
         Command::Up(up) => Box::pin(up.run()).await,
     };
@@ -33,4 +38,9 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn read() -> Result<Arguments, clap::Error> {
+    let (command, words) = with_secret_files(Arguments::command(), std::env::args_os())?;
+    Arguments::from_arg_matches(&command.try_get_matches_from(words)?)
 }

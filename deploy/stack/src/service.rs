@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use reqwest::{Client, Url};
 
+use crate::access::AccessKey;
 use crate::backends::Backends;
 use crate::ports::{self, Port};
 use crate::process::Launch;
@@ -73,7 +74,7 @@ pub struct ServiceSettings {
 }
 
 impl ServiceSettings {
-    /// Settings for a test: any free port, access control off, one line of JSON per log entry.
+    /// Settings for a test: any free port, access by the key of this process, one line of JSON per log entry.
     ///
     /// # Errors
     /// When no port is free.
@@ -89,13 +90,11 @@ impl ServiceSettings {
             env: Vec::new(),
             inherit_env: false,
         };
-        for (name, value) in backends.env() {
+        let access = AccessKey::of_this_process().env();
+        for (name, value) in backends.env().into_iter().chain(access) {
             settings = settings.env(name, value);
         }
-        Ok(settings
-            .env("AUTH_MODE", "disabled")
-            .env("LOG_FORMAT", "json")
-            .env("RUST_LOG", "info"))
+        Ok(settings.env("LOG_FORMAT", "json").env("RUST_LOG", "info"))
     }
 
     /// Adds an environment variable.

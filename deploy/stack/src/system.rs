@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::backends::Backends;
 use crate::scratch::Scratch;
+use crate::secrecy::Secrecy;
 use crate::service::{Service, ServiceKind, ServiceSettings};
 
 /// How much of each log a failed test prints.
@@ -93,17 +94,19 @@ impl SystemBuilder {
         }
         started.sort_by_key(|(position, _)| *position);
         Ok(System {
+            secrecy: Secrecy::of(&self.backends),
             services: started.into_iter().map(|(_, service)| service).collect(),
             scratch,
         })
     }
 }
 
-/// Running services. Dropping it kills them; when the test has failed, the end of each log is
-/// printed first.
+/// Running services. Dropping it kills them. When the test has failed, the end of each log is printed
+/// first; when it has not, it fails now if a log gives a token, a password or the secret away.
 #[derive(Debug)]
 pub struct System {
     services: Vec<Service>,
+    secrecy: Secrecy,
     scratch: Scratch,
 }
 
@@ -181,6 +184,11 @@ impl Drop for System {
                     service.url()
                 );
             }
+            return;
+        }
+        for service in &self.services {
+            let found = self.secrecy.given_away_by(service.log_path());
+            assert_eq!(found, None, "in the log of {}", service.name());
         }
     }
 }

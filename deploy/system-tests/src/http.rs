@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, RequestBuilder};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Client, ClientBuilder, RequestBuilder};
 use serde_json::Value;
+use stack::AccessKey;
 
 /// How long one request may take.
 const LIMIT: Duration = Duration::from_secs(40);
@@ -65,11 +66,20 @@ impl Answer {
     }
 }
 
-/// A client that talks to this machine directly and gives up after a bounded wait.
+/// A client that talks to this machine directly, may do everything, and gives up after a bounded wait.
 pub(crate) fn client() -> Client {
-    Client::builder()
-        .timeout(LIMIT)
-        .no_proxy()
-        .build()
-        .expect("a client")
+    builder().timeout(LIMIT).build().expect("a client")
+}
+
+/// The same for answers that have no end.
+pub(crate) fn streaming_client() -> Client {
+    builder().build().expect("a client")
+}
+
+fn builder() -> ClientBuilder {
+    let bearer = format!("Bearer {}", AccessKey::of_this_process().admin());
+    let mut bearer = HeaderValue::from_str(&bearer).expect("a token");
+    bearer.set_sensitive(true);
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    Client::builder().no_proxy().default_headers(headers)
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::{Client, Response};
+use reqwest::Response;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::event_stream::{Frame, FrameReader};
 use crate::eventually::DEADLINE;
+use crate::http::streaming_client;
 
 /// The wait before it comes back. A browser waits the two seconds it is told to; the stream must be
 /// right for those who are faster.
@@ -141,7 +142,7 @@ impl Drop for Farewell {
 
 async fn follow(shared: Arc<Shared>) {
     let _farewell = Farewell(Arc::clone(&shared));
-    let client = Client::builder().no_proxy().build().expect("a client");
+    let client = streaming_client();
     let mut hops = shared.hops.subscribe();
     let mut id = String::new();
     for url in shared.urls.iter().cycle() {

@@ -3,6 +3,7 @@
 mod call;
 mod retry;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -11,6 +12,7 @@ use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared_events::Schedule;
+use shared_events::service::auth::OwnToken;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -28,7 +30,7 @@ pub struct ClientSettings {
     /// Where it is, without `/v1`.
     pub url: Url,
     /// The bearer token, where access is controlled.
-    pub token: Option<String>,
+    pub token: Arc<OwnToken>,
     /// How long one request may take.
     pub request_timeout: Duration,
     /// How often a request is tried while the service does not answer.
@@ -40,7 +42,7 @@ pub struct ClientSettings {
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    token: Arc<OwnToken>,
     retries: Retries,
 }
 
@@ -57,7 +59,7 @@ impl Client {
         Ok(Self {
             http,
             base: settings.url.as_str().trim_end_matches('/').to_owned(),
-            token: settings.token.clone(),
+            token: Arc::clone(&settings.token),
             retries: Retries {
                 attempts: settings.attempts,
             },
@@ -251,9 +253,10 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}/v1{path}", self.base));
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
+        match self.token.current() {
+            Ok(Some(token)) => request.bearer_auth(token),
+            // It is refused, which says why.
+            Ok(None) | Err(_) => request,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
+use shared_events::service::Clock;
+use shared_events::service::auth::{Role, Secret, SigningSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
@@ -52,11 +54,21 @@ async fn listen(
     });
     let settings = ClientSettings {
         url: url.parse().unwrap(),
-        token: Some("secret".to_owned()),
+        token: Arc::new(given("secret")),
         request_timeout: Duration::from_secs(30),
         attempts: 3,
     };
     (Client::new(&settings).unwrap(), requests)
+}
+
+fn given(token: &str) -> OwnToken {
+    let signing = SigningSettings {
+        auth_hs256_secret: None,
+        auth_audience: String::new(),
+        auth_issuer: None,
+    };
+    let given = Some(Secret::new(token));
+    OwnToken::new("demo", Role::Dispatcher, given, &signing, Clock::system())
 }
 
 fn job() -> NewJob {

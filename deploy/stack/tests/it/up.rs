@@ -1,5 +1,6 @@
 //! `stack up`, with the real services: build them first (`cargo build --workspace --bins`).
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -28,7 +29,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
         .arg(folder)
         .arg("--no-demo")
         .args(arguments);
-    for name in ["DATABASE_URL", "AMQP_URL", "REDIS_URL"] {
+    for name in ["DATABASE_URL", "AMQP_URL", "REDIS_URL", "AUTH_MODE"] {
         command.env_remove(name);
     }
     // Nobody listens who would have to be let go gently.
@@ -187,5 +188,73 @@ async fn a_killed_one_leaves_its_data_and_no_process_and_reset_empties_the_data(
         .await
         .unwrap_err();
     assert!(error.to_string().contains("does not exist"), "{error}");
+    up.end().await;
+}
+
+async fn list(state: &State, token: &str) -> u16 {
+    let url = format!("{}/v1/contractors", state.schedule_service.url);
+    let request = reqwest::Client::new().get(url).bearer_auth(token);
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn access_is_on_by_a_secret_that_outlasts_a_restart_and_is_told_nowhere() {
+    let scratch = Scratch::make().unwrap();
+    let folder = scratch.path().join("stack");
+    let up = Up::start(&folder, &[]).await;
+    let first = up.state();
+    let tokens = &first.tokens;
+    assert_eq!(list(&first, "").await, 401);
+    for token in [
+        &tokens.admin,
+        &tokens.dispatcher,
+        &tokens.manager,
+        &tokens.service,
+    ] {
+        assert_eq!(list(&first, token).await, 200);
+    }
+    // Whoever opens the board here is signed in.
+    let notifier = &first.notifier.url;
+    let signed_in = reqwest::Client::new()
+        .post(format!("{notifier}/v1/session/automatic"))
+        .header("origin", notifier)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(signed_in.status(), 204);
+    up.end().await;
+
+    let up = Up::start(&folder, &[]).await;
+    assert_eq!(list(&up.state(), &tokens.dispatcher).await, 200, "kept");
+    let secret = std::fs::read_to_string(folder.join("secret")).unwrap();
+    let mode = std::fs::metadata(folder.join("secret"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    let state = std::fs::read_to_string(folder.join("state.json")).unwrap();
+    assert!(!state.contains(&secret));
+    up.end().await;
+    for entry in std::fs::read_dir(folder.join("logs")).unwrap() {
+        let log = std::fs::read(entry.unwrap().path()).unwrap();
+        let log = String::from_utf8_lossy(&log);
+        for told in [&secret, &tokens.dispatcher] {
+            assert!(!log.contains(told.as_str()), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_the_written_word_turns_access_off_and_the_log_warns_of_it() {
+    let scratch = Scratch::make().unwrap();
+    let up = Up::start(&scratch.path().join("stack"), &["--auth-mode=disabled"]).await;
+    let state = up.state();
+    assert_eq!(list(&state, "").await, 200);
+    assert_eq!(state.tokens.admin, "");
+    assert!(!up.folder.join("secret").exists());
+    for service in ["schedule-service", "availability-worker", "notifier"] {
+        let log = up.folder.join("logs").join(format!("{service}.log"));
+        let log = std::fs::read_to_string(log).unwrap();
+        assert!(log.contains("AUTH_MODE=disabled: whoever"), "{log}");
+    }
     up.end().await;
 }

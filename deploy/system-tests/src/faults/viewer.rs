@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::site::Site;
 use crate::event_stream::{Frame, FrameReader};
+use crate::http::streaming_client;
 
 /// Faster than any browser: the stream must be right for those too.
 const RECONNECT: Duration = Duration::from_millis(100);
@@ -68,7 +69,7 @@ impl Drop for Viewer {
 }
 
 async fn follow(notifiers: Vec<String>, schedules: Vec<String>, seen: Arc<Mutex<Seen>>) {
-    let client = Client::builder().no_proxy().build().expect("a client");
+    let client = streaming_client();
     let mut id = String::new();
     for notifier in notifiers.iter().cycle() {
         let mut request = client.get(format!("{notifier}/v1/events"));

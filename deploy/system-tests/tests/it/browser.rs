@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::header::SET_COOKIE;
 use axum::response::Html;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use stack::system::SystemBuilder;
-use stack::{Proxy, ServiceKind};
+use stack::{AccessKey, Proxy, ServiceKind};
 use system_tests::{Deployment, eventually};
 
 use crate::foreign_clients::{Foreign, Told, in_path, told};
@@ -31,7 +32,11 @@ impl Page {
         let address = Arc::clone(&notifier);
         let page = async move || {
             let text = include_str!("foreign/page.html");
-            Html(text.replace("NOTIFIER", &address.lock()))
+            // It comes to the notifier too: cookies do not tell ports apart.
+            let token = AccessKey::of_this_process().admin();
+            let cookie = format!("rosterwire_token={token}; HttpOnly; Secure; SameSite=Strict");
+            let text = text.replace("NOTIFIER", &address.lock());
+            ([(SET_COOKIE, cookie)], Html(text))
         };
         let take = async |State(seen): State<Seen>, body: String| {
             let event: Value = serde_json::from_str(&body).unwrap();

@@ -1,11 +1,20 @@
 //! The demo against the real services.
 
+use chrono::TimeDelta;
 use serde_json::Value;
+use stack::AccessKey;
 use stack::process::{Launch, Process, describe, tail};
 use stack::service::program;
 use system_tests::Deployment;
 
 const CONTRACTORS: usize = 24;
+
+/// It takes no more than a dispatcher.
+fn dispatcher() -> String {
+    AccessKey::of_this_process()
+        .tokens(TimeDelta::hours(1))
+        .dispatcher
+}
 
 /// Runs the demo to its end.
 async fn demo(deployment: &Deployment, arguments: &[&str]) {
@@ -13,6 +22,7 @@ async fn demo(deployment: &Deployment, arguments: &[&str]) {
     let log = folder.join("demo.log");
     let mut launch = Launch::new("demo", &program("demo").unwrap(), folder, &log)
         .env("SCHEDULE_SERVICE_URL", deployment.system.schedule_url())
+        .env("ROSTERWIRE_TOKEN", dispatcher())
         .env("DEMO_CONTRACTORS", CONTRACTORS.to_string())
         .env("DEMO_RATE", "100");
     for argument in arguments {

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use stack::AccessKey;
 use stack::process::{Launch, Process, tail};
 use system_tests::event_stream::FrameReader;
 use system_tests::{Deployment, Frame, Received, StreamClient, eventually};
@@ -59,7 +60,16 @@ async fn pika_curl_and_a_browser_see_the_same_events() {
 
     let pika = start_pika(&deployment, folder).await;
     let events_url = format!("{notifier}/v1/events");
-    let curl = Foreign::start("curl", &find("curl"), &["-sN", &events_url], folder);
+    let bearer = format!(
+        "Authorization: Bearer {}",
+        AccessKey::of_this_process().admin()
+    );
+    let curl = Foreign::start(
+        "curl",
+        &find("curl"),
+        &["-sN", "-H", &bearer, &events_url],
+        folder,
+    );
     let _browser = page.open(folder);
     let exchange = deployment.subscriber("#").await;
     let client = deployment.stream("").await;

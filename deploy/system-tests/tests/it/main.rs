@@ -19,5 +19,6 @@ mod notifier_restarts;
 mod order_free;
 mod schemathesis;
 mod second_signal;
+mod secrets;
 mod soak;
 mod week;

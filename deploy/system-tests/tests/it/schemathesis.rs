@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use stack::ServiceKind;
+use stack::{AccessKey, ServiceKind};
 use system_tests::Deployment;
 
 const PACKAGE: &str = "schemathesis==4.32.5";
@@ -50,13 +50,17 @@ fn run(command: &mut Command) {
 }
 
 fn examine(environment: &Path, url: &str, arguments: &[&str]) {
+    let bearer = format!(
+        "Authorization: Bearer {}",
+        AccessKey::of_this_process().admin()
+    );
     run(Command::new(environment.join("bin/schemathesis"))
         .current_dir(environment)
         .arg("--config-file")
         .arg(environment.join("schemathesis.toml"))
         .arg("run")
         .arg(format!("{url}/openapi.json"))
-        .args(["--seed", "7", "--no-color"])
+        .args(["--seed", "7", "--no-color", "--header", &bearer])
         .args(arguments));
 }
 

@@ -41,6 +41,15 @@ pub(crate) struct Load {
     #[arg(long)]
     pub(crate) last_event_id: Option<String>,
 
+    /// A line of each request's head, with its end
+    #[arg(
+        long,
+        env = "FANOUT_AUTHORIZATION",
+        hide_env_values = true,
+        default_value = ""
+    )]
+    pub(crate) authorization: String,
+
     /// How many clients
     #[arg(long)]
     pub(crate) clients: usize,
@@ -137,8 +146,9 @@ fn connect(load: &Load, epoll: &Epoll, number: usize) -> Result<Client> {
         .replace("{}", &(number % load.groups.max(1)).to_string());
     let id = load.last_event_id.as_ref();
     let resume = id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
+    let authorization = &load.authorization;
     let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{resume}\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{authorization}{resume}\r\n"
     );
     socket.write_all(head.as_bytes())?;
     socket.set_nonblocking(true)?;

@@ -9,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use benches::http_client::authorization;
 use chrono::DateTime;
 use clap::{Parser, ValueEnum};
 use nix::sys::signal::{Signal, kill};
@@ -213,7 +214,9 @@ impl Subject {
         let mut settings = ServiceSettings::new(ServiceKind::Notifier, folder, &backends)?
             .env("RUST_LOG", "warn")
             .env("HEARTBEAT_SECONDS", &heartbeat_seconds.to_string())
-            .env("NEW_STREAMS_PER_SECOND", "100000");
+            .env("NEW_STREAMS_PER_SECOND", "100000")
+            // All clients are one user.
+            .env("MAX_STREAMS_PER_USER", "1000000");
         for (name, value) in &ground.environment {
             settings = settings.env(name, value);
         }
@@ -252,7 +255,9 @@ impl Subject {
             return Ok("0".to_owned());
         }
         let mut socket = TcpStream::connect(&self.address)?;
-        socket.write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let authorization = authorization();
+        let request = format!("GET /v1/events HTTP/1.1\r\nHost: localhost\r\n{authorization}\r\n");
+        socket.write_all(request.as_bytes())?;
         let mut answer = Vec::new();
         let mut room = [0; 4096];
         loop {

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use benches::http_client::authorization;
 use benches::spread::Spread;
 use benches::usage::{self, Program};
 use clap::ValueEnum;
@@ -151,6 +152,7 @@ impl Clients {
     ) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
+            .env("FANOUT_AUTHORIZATION", authorization())
             .arg("load")
             .args(["--server", &subject.address, "--path", subject.path])
             .args(["--connected-at", subject.connected_at])

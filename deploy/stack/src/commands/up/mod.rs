@@ -1,5 +1,6 @@
 //! `stack up`: the whole of Rosterwire on this machine, until Ctrl-C.
 
+mod access;
 mod progress;
 mod running;
 mod site;
@@ -19,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use access::{Access, AccessSettings};
 use progress::Progress;
 use running::Running;
 use site::Site;
@@ -60,6 +62,9 @@ pub(crate) struct Up {
     /// A Redis server to use instead of a private one
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+
+    #[command(flatten)]
+    access: AccessSettings,
 }
 
 impl Up {
@@ -78,9 +83,10 @@ impl Up {
             progress.say("the data is empty now");
         }
         site.begin_logs()?;
+        let access = Access::of(&self.access, &site)?;
 
         let running = tokio::select! {
-            running = Box::pin(Running::start(&self, &site, progress)) => running?,
+            running = Box::pin(Running::start(&self, &site, &access, progress)) => running?,
             () = soft.cancelled() => {
                 progress.say("stopped before everything was up");
                 return Ok(ExitCode::SUCCESS);

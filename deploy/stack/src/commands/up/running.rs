@@ -15,15 +15,13 @@ use stack::{
 use tokio::task::JoinSet;
 
 use super::Up;
+use super::access::Access;
 use super::progress::Progress;
 use super::site::Site;
 
 /// What the services' DRAIN_SECONDS is when the person has not said: the one who presses Ctrl-C
 /// waits for it.
 const DRAIN_SECONDS: &str = "5";
-
-/// How long the tokens in state.json are good.
-const TOKEN_LIFE: &str = "30days";
 
 /// The database of the private PostgreSQL.
 const DATABASE: &str = "rosterwire";
@@ -43,7 +41,12 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts everything and waits until it is healthy.
-    pub(super) async fn start(up: &Up, site: &Site, progress: Progress) -> Result<Self> {
+    pub(super) async fn start(
+        up: &Up,
+        site: &Site,
+        access: &Access,
+        progress: Progress,
+    ) -> Result<Self> {
         let (postgres, rabbitmq, redis) = tokio::try_join!(
             Box::pin(start_postgres(up, site, progress)),
             Box::pin(start_rabbitmq(up, site, progress)),
@@ -63,7 +66,7 @@ impl Running {
             .context("no RabbitMQ")?,
             redis_url: url(&up.redis_url, redis.as_ref().map(Redis::url)).context("no Redis")?,
         };
-        let services = start_services(site, &backends, progress).await?;
+        let services = start_services(site, &backends, access, progress).await?;
         if let Some(rabbitmq) = &rabbitmq {
             // The services have declared their queues.
             rabbitmq.settled().await?;
@@ -75,7 +78,7 @@ impl Running {
             redis,
             services,
             demo: None,
-            tokens: tokens()?,
+            tokens: access.tokens(),
         };
         if !up.no_demo {
             running.demo = Some(running.start_demo(site)?);
@@ -94,8 +97,8 @@ impl Running {
             )
             .env(MARK, site.folder());
         launch.inherit_env = true;
-        if !self.tokens.admin.is_empty() {
-            launch = launch.env("ROSTERWIRE_TOKEN", &self.tokens.admin);
+        if !self.tokens.dispatcher.is_empty() {
+            launch = launch.env("ROSTERWIRE_TOKEN", &self.tokens.dispatcher);
         }
         Ok(Arc::new(Server::run(launch)?))
     }
@@ -164,12 +167,12 @@ impl Running {
     /// Tells where everything is.
     pub(super) fn welcome(&self, site: &Site) {
         let notifier = self.url(ServiceKind::Notifier);
-        let token = if self.tokens.admin.is_empty() {
+        let token = if self.tokens.dispatcher.is_empty() {
             String::new()
         } else {
             let state = site.state();
             let cut = format!(
-                "grep -o '\"admin\": *\"[^\"]*' {} | cut -d'\"' -f4",
+                "grep -o '\"dispatcher\": *\"[^\"]*' {} | cut -d'\"' -f4",
                 state.display()
             );
             format!(" -H \"Authorization: Bearer $({cut})\"")
@@ -270,6 +273,7 @@ async fn start_redis(up: &Up, site: &Site, progress: Progress) -> Result<Option<
 async fn start_services(
     site: &Site,
     backends: &Backends,
+    access: &Access,
     progress: Progress,
 ) -> Result<Vec<Service>> {
     let mut planned = Vec::new();
@@ -283,21 +287,19 @@ async fn start_services(
             .map(|(_, s)| s.url())
             .unwrap_or_default()
     };
-    let (schedule, availability) = (
+    let (schedule, availability, notifier) = (
         url(ServiceKind::ScheduleService),
         url(ServiceKind::AvailabilityWorker),
+        url(ServiceKind::Notifier),
     );
-    // The board's pages are the notifier's, and call all three.
-    let notifier = url(ServiceKind::Notifier);
-    let origins = format!("{notifier},{}", notifier.replace("127.0.0.1", "localhost"));
     let mut starting = JoinSet::new();
-    for (position, (kind, mut settings)) in planned.into_iter().enumerate() {
-        if std::env::var_os("ALLOWED_ORIGINS").is_none() {
-            settings = settings.env("ALLOWED_ORIGINS", &origins);
-        }
-        let settings = settings
+    for (position, (kind, settings)) in planned.into_iter().enumerate() {
+        let mut settings = settings
             .env("SCHEDULE_SERVICE_URL", &schedule)
             .env("AVAILABILITY_URL", &availability);
+        for (name, value) in access.env(&notifier) {
+            settings = settings.env(name, &value);
+        }
         starting.spawn(async move { (position, Service::spawn(kind, settings).await) });
     }
     let mut started = Vec::new();
@@ -327,47 +329,16 @@ fn settings(
         inherit_env: true,
     };
     for (name, value) in backends.env() {
-        settings = settings.env(name, value);
+        // A file that the person has named has been read by now.
+        let file = format!("{name}_FILE");
+        settings = settings.env(name, value).env(&file, "");
     }
     // What they write goes to a file.
     settings = settings.env("NO_COLOR", "1");
     if std::env::var_os("DRAIN_SECONDS").is_none() {
         settings = settings.env("DRAIN_SECONDS", DRAIN_SECONDS);
     }
-    if !std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with("AUTH_")) {
-        settings = settings.env("AUTH_MODE", "disabled");
-    }
     Ok(settings.env(MARK, &site.folder().display().to_string()))
-}
-
-/// A token for each role where the services check tokens by a secret that we know; else empty.
-fn tokens() -> Result<Tokens> {
-    if std::env::var_os("AUTH_MODE").is_none_or(|mode| mode != "hs256") {
-        return Ok(Tokens::default());
-    }
-    let program = service::program("schedule-service")?;
-    let token = |role: &str| {
-        let made = std::process::Command::new(&program)
-            .args([
-                "token",
-                "--role",
-                role,
-                "--ttl",
-                TOKEN_LIFE,
-                "--subject",
-                role,
-            ])
-            .output()?;
-        let told = String::from_utf8_lossy(&made.stderr);
-        anyhow::ensure!(made.status.success(), "{}", told.trim());
-        Ok(String::from_utf8(made.stdout)?.trim().to_owned())
-    };
-    Ok(Tokens {
-        admin: token("admin")?,
-        dispatcher: token("dispatcher")?,
-        manager: token("manager")?,
-        service: token("service")?,
-    })
 }
 
 /// The port that everybody knows, or another one where it is taken.

@@ -86,6 +86,11 @@ impl Site {
         self.folder.join("state.json")
     }
 
+    /// Where the secret is that tokens are signed with.
+    pub(crate) fn secret(&self) -> PathBuf {
+        self.folder.join("secret")
+    }
+
     /// Where `name` logs.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder.join("logs").join(format!("{name}.log"))
