@@ -88,7 +88,7 @@ async fn one_change_reaches_event_cache_and_stream_with_exact_payloads() {
         "timestamp": updated_at,
         "currentValues": {"workingHours": hours},
         "version": 2,
-        "actor": "anonymous",
+        "actor": "admin",
         "schedule": schedule.take(),
     });
     assert_envelope(
