@@ -166,14 +166,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let signing = Settings::parse_from(["x"]).signing;
-        let made = AccessKey::kept_in(&path, &signing).unwrap();
+        let first = AccessKey::kept_in(&path, &signing).unwrap();
         let again = AccessKey::kept_in(&path, &signing).unwrap();
-        assert_eq!(made.env(), again.env());
-        assert!(made.secret.reveal().len() == 64);
+        assert_eq!(first.env(), again.env());
+        assert!(first.secret.reveal().len() == 64);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_ne!(AccessKey::random().env(), made.env());
-        let shown = format!("{made:?}");
-        assert!(!shown.contains(made.secret.reveal()), "{shown}");
+        assert_ne!(AccessKey::random().env(), first.env());
+        let shown = format!("{first:?}");
+        assert!(!shown.contains(first.secret.reveal()), "{shown}");
     }
 }

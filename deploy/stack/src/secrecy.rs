@@ -62,7 +62,7 @@ mod tests {
             amqp_url: "amqp://guest:hunter2@host/%2f".to_owned(),
             redis_url: "redis://host".to_owned(),
         };
-        let secrecy = Secrecy::of(&backends);
+        let watch = Secrecy::of(&backends);
         let token = AccessKey::of_this_process().admin();
         let secret = AccessKey::of_this_process().secret().reveal().to_owned();
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -79,7 +79,7 @@ mod tests {
             ),
         ] {
             fs::write(file.path(), text).unwrap();
-            assert_eq!(secrecy.given_away_by(file.path()).as_deref(), found);
+            assert_eq!(watch.given_away_by(file.path()).as_deref(), found);
         }
     }
 }
