@@ -6,6 +6,7 @@
 
 mod bookings;
 mod browser;
+mod clocks;
 mod crashes;
 mod demo;
 mod descriptions;
