@@ -12,7 +12,7 @@ use std::process::Command;
 use std::{env, iter};
 
 /// What the board is made of.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     ".npmrc",
     "index.html",
     "package.json",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 8] = [
     "src",
     "svelte.config.js",
     "tsconfig.json",
+    "unit",
     "vite.config.ts",
 ];
 

@@ -19,6 +19,7 @@ pub struct SystemBuilder {
     backends: Backends,
     counts: [(ServiceKind, usize); 3],
     env: Vec<(ServiceKind, String, String)>,
+    origins: Vec<String>,
 }
 
 impl SystemBuilder {
@@ -37,6 +38,13 @@ impl SystemBuilder {
     #[must_use]
     pub fn env(mut self, kind: ServiceKind, name: &str, value: &str) -> Self {
         self.env.push((kind, name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Pages of `origin` may call all services, beside those of the notifiers.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.origins.push(origin.to_owned());
         self
     }
 
@@ -71,7 +79,8 @@ impl SystemBuilder {
             .iter()
             .filter(|(kind, _)| *kind == ServiceKind::Notifier)
             .map(|(_, settings)| settings.url());
-        let origins = notifiers.collect::<Vec<_>>().join(",");
+        let origins = notifiers.chain(self.origins.clone());
+        let origins = origins.collect::<Vec<_>>().join(",");
         let mut starting = tokio::task::JoinSet::new();
         for (position, (kind, mut settings)) in planned.into_iter().enumerate() {
             for (name, url) in &urls {
@@ -126,6 +135,7 @@ impl System {
             backends,
             counts: ServiceKind::ALL.map(|kind| (kind, 1)),
             env: Vec::new(),
+            origins: Vec::new(),
         }
     }
 

@@ -35,14 +35,21 @@ export function t<K extends Key>(key: K, ...[values]: Values<K>): string {
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const cycle = settings.clock === "auto" ? {} : { hourCycle: settings.clock === "12" ? "h12" : "h23" } as const;
   const key = `${locale()} ${zone} ${settings.clock} ${JSON.stringify(options)}`;
   let known = formats.get(key);
   if (!known) {
-    known = new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options, ...(options.hour ? cycle : {}) });
+    const clock = options.hour ? hours() : {};
+    known = new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options, ...clock });
     formats.set(key, known);
   }
   return known;
+}
+
+/** How hours are written: 09 of 24, or 9 of 12. */
+function hours(): Intl.DateTimeFormatOptions {
+  const usual = new Intl.DateTimeFormat(locale(), { hour: "numeric" }).resolvedOptions().hourCycle;
+  const twelve = settings.clock === "auto" ? usual === "h12" || usual === "h11" : settings.clock === "12";
+  return twelve ? { hour: "numeric", hourCycle: "h12" } : { hour: "2-digit", hourCycle: "h23" };
 }
 
 /** 09:30, or 9:30 AM. */

@@ -42,38 +42,35 @@ export function dayOf(zone: string, date: string, days = 1): Span {
   return { start: minuteAt(zone, date, "00:00"), end: minuteAt(zone, addDays(date, days), "00:00") };
 }
 
-export function addDays(date: string, days: number): string {
-  return Temporal.PlainDate.from(date).add({ days }).toString();
-}
+/** Dates without a clock are plain arithmetic. */
+const DAY_MS = 86_400_000;
 
-export function daysBetween(from: string, to: string): number {
-  return Temporal.PlainDate.from(from).until(Temporal.PlainDate.from(to), { largestUnit: "day" }).days;
+export function addDays(date: string, days: number): string {
+  return new Date(Date.parse(date) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
 export function weekdayOf(date: string): Weekday {
-  return WEEKDAYS[Temporal.PlainDate.from(date).dayOfWeek - 1] ?? "MO";
+  return WEEKDAYS[(new Date(Date.parse(date)).getUTCDay() + 6) % 7] ?? "MO";
 }
+
+/** Read before: all rows ask about the same few minutes. */
+const read = new Map<string, { date: string; time: string }>();
+const MOST_READ = 10_000;
 
 /** The local date and time of a minute. */
 export function localOf(zone: string, minute: Minute): { date: string; time: string } {
+  const key = `${zone} ${minute}`;
+  const known = read.get(key);
+  if (known) return known;
   const local = Temporal.Instant.fromEpochMilliseconds(minute * 60_000).toZonedDateTimeISO(zone);
-  return { date: local.toPlainDate().toString(), time: local.toPlainTime().toString({ smallestUnit: "minute" }) };
+  const answer = { date: local.toPlainDate().toString(), time: local.toPlainTime().toString({ smallestUnit: "minute" }) };
+  if (read.size >= MOST_READ) read.clear();
+  read.set(key, answer);
+  return answer;
 }
 
 export function dateOf(zone: string, minute: Minute): string {
   return localOf(zone, minute).date;
-}
-
-/** Minutes since local midnight on the wall clock. */
-export function wallMinute(zone: string, minute: Minute): number {
-  const [hours = 0, minutes = 0] = localOf(zone, minute).time.split(":").map(Number);
-  return hours * 60 + minutes;
-}
-
-/** Minutes east of UTC. */
-export function offsetAt(zone: string, minute: Minute): number {
-  const local = Temporal.Instant.fromEpochMilliseconds(minute * 60_000).toZonedDateTimeISO(zone);
-  return Math.round(local.offsetNanoseconds / 60e9);
 }
 
 /** What a window of a local day means; null where nothing is left of it. */
@@ -106,14 +103,4 @@ export function workingTime(schedule: Schedule, range: Span): Span[] {
     }
   }
   return union(spans);
-}
-
-/** Whether the zone is known to this browser. */
-export function isZone(zone: string): boolean {
-  try {
-    Intl.DateTimeFormat("en", { timeZone: zone });
-    return true;
-  } catch {
-    return false;
-  }
 }
