@@ -1,4 +1,4 @@
-//! Pushpin, and the origin that it asks what to do with each client.
+//! Pushpin with Zurl, by which it asks, and the origin that it asks what to do with each client.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ pub(crate) struct Pushpin {
 pub(crate) fn start(program: &Path, folder: &Path) -> Result<Pushpin> {
     ensure!(
         program.exists(),
-        "Pushpin is not installed: there is no {} (Debian: apt-get install pushpin). Name it with \
+        "Pushpin is not installed: there is no {} (Debian: apt-get install pushpin zurl). Name it with \
          --pushpin, or leave pushpin out",
         program.display()
     );
@@ -65,9 +65,11 @@ fn configuration(folder: &Path, clients: u16, control: u16) -> String {
     format!(
         "[global]\ninclude={{libdir}}/internal.conf\nrundir={run}\nipc_prefix=bench-\nport_offset=0\n\
          stats_connection_ttl=120\n\
-         [runner]\nservices=condure,pushpin-proxy,pushpin-handler\nhttp_port=127.0.0.1:{clients}\n\
+         [runner]\nservices=condure,zurl,pushpin-proxy,pushpin-handler\nhttp_port=127.0.0.1:{clients}\n\
          logdir={run}\nlog_level=0\nclient_buffer_size=8192\nclient_maxconn=50000\n\
-         [proxy]\nroutesfile={run}/routes\nupdates_check=off\nsig_key=bench\n\
+         [proxy]\nzurl_out_specs=ipc://{run}/bench-zurl-in\n\
+         zurl_out_stream_specs=ipc://{run}/bench-zurl-in-stream\nzurl_in_specs=ipc://{run}/bench-zurl-out\n\
+         routesfile={run}/routes\nupdates_check=off\nsig_key=bench\n\
          [handler]\npush_in_spec=ipc://{run}/push-in\npush_in_sub_specs=ipc://{run}/sub-in\n\
          push_in_http_addr=127.0.0.1\npush_in_http_port={control}\n\
          push_in_http_max_headers_size=10000\npush_in_http_max_body_size=1000000\n\
