@@ -48,6 +48,7 @@ pub struct Proxy {
     port: Port,
     wire: Arc<watch::Sender<Wire>>,
     resets: Arc<watch::Sender<u64>>,
+    target: Arc<watch::Sender<String>>,
     accepting: JoinHandle<()>,
 }
 
@@ -61,7 +62,8 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).await?;
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
         let resets = Arc::new(watch::Sender::new(0));
-        let (target, states) = (target.to_owned(), Arc::clone(&wire));
+        let target = Arc::new(watch::Sender::new(target.to_owned()));
+        let (present, states) = (Arc::clone(&target), Arc::clone(&wire));
         let wishes = Arc::clone(&resets);
         let accepting = tokio::spawn(async move {
             // Ends with the proxy: the connections are tasks of this set.
@@ -70,7 +72,8 @@ impl Proxy {
                 tokio::select! {
                     accepted = listener.accept() => if let Ok((client, _)) = accepted {
                         let (wire, resets) = (states.subscribe(), wishes.subscribe());
-                        connections.spawn(pass(client, target.clone(), wire, resets));
+                        let target = present.borrow().clone();
+                        connections.spawn(pass(client, target, wire, resets));
                     },
                     Some(_) = connections.join_next() => {}
                 }
@@ -80,6 +83,7 @@ impl Proxy {
             port,
             wire,
             resets,
+            target,
             accepting,
         })
     }
@@ -114,6 +118,12 @@ impl Proxy {
     /// Resets all connections (RST, not an orderly end); new ones are taken.
     pub fn reset(&self) {
         self.resets.send_modify(|count| *count += 1);
+    }
+
+    /// Passes new connections on to another server, as a name or a virtual address does after a
+    /// failover; those that are open stay where they are.
+    pub fn retarget(&self, target: &str) {
+        self.target.send_replace(target.to_owned());
     }
 
     /// Lets everything pass again.

@@ -21,6 +21,8 @@ use crate::server::{self, Server};
 const SYSTEM_USER: &str = "postgres";
 /// How long `initdb` may take.
 const INITDB_DEADLINE: Duration = Duration::from_mins(2);
+/// How long a copy of a small database may take.
+const COPY_DEADLINE: Duration = Duration::from_mins(1);
 /// How long the children of a killed postmaster may take to notice it.
 const ORPHANS_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -43,19 +45,60 @@ impl Postgres {
     /// # Errors
     /// When it is not installed, or does not become healthy.
     pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
-        let programs = programs()?;
-        fs::create_dir_all(folder)?;
-        let folder = folder.canonicalize()?;
-        let user = run_as(&folder)?;
-        let data = folder.join("data");
-        if !data.is_dir() {
-            make_data(&programs, &folder, &data, log, user.as_ref()).await?;
+        let place = Place::new(folder)?;
+        if !place.data.is_dir() {
+            make_data(&place, log).await?;
         }
+        Self::run(place, log, port).await
+    }
+
+    /// Starts a standby that follows this server by streaming replication and from now on confirms each
+    /// of its commits, so that what was committed is on both.
+    ///
+    /// # Errors
+    /// When it cannot be made or does not become healthy.
+    pub async fn standby(&self, folder: &Path, log: &Path, port: Port) -> Result<Self> {
+        let place = Place::new(folder)?;
+        let copying = place.launch("pg_basebackup", log);
+        let copying = [
+            "--wal-method=stream",
+            "--checkpoint=fast",
+            "--write-recovery-conf",
+            "-D",
+        ]
+        .into_iter()
+        .fold(copying, Launch::arg)
+        .arg(&place.data)
+        .arg(format!("--dbname={}", self.url()));
+        finish(&copying, COPY_DEADLINE).await?;
+        let standby = Self::run(place, log, port).await?;
+        let mut primary = PgConnection::connect(&self.url()).await?;
+        for statement in [
+            "ALTER SYSTEM SET synchronous_standby_names = '*'",
+            "SELECT pg_reload_conf()",
+        ] {
+            sqlx::raw_sql(statement).execute(&mut primary).await?;
+        }
+        primary.close().await?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the server that is written to.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn promote(&self) -> Result<()> {
+        let mut standby = PgConnection::connect(&self.url()).await?;
+        sqlx::raw_sql("SELECT pg_promote()")
+            .execute(&mut standby)
+            .await?;
+        Ok(standby.close().await?)
+    }
+
+    async fn run(place: Place, log: &Path, port: Port) -> Result<Self> {
         let number = port.number();
         let url = format!("postgres://postgres@127.0.0.1:{number}/postgres");
-        let mut launch = Launch::new("postgres", &programs.join("postgres"), &folder, log)
-            .arg("-D")
-            .arg(&data);
+        let mut launch = place.launch("postgres", log).arg("-D").arg(&place.data);
         for setting in [
             &format!("port={number}"),
             "listen_addresses=127.0.0.1",
@@ -68,10 +111,12 @@ impl Postgres {
         ] {
             launch = launch.arg("-c").arg(setting);
         }
-        launch.user = user;
         // "Immediate shutdown": it takes its children with it, which SIGKILL would not.
         launch.on_parent_death = Signal::SIGQUIT;
-        let role = server::Role::Postgres(Role { data, url });
+        let role = server::Role::Postgres(Role {
+            data: place.data,
+            url,
+        });
         Ok(Self {
             server: Arc::new(Server::start(role, launch, vec![port]).await?),
             port: number,
@@ -183,43 +228,69 @@ fn run_as(folder: &Path) -> Result<Option<RunAs>> {
     }))
 }
 
+/// Where a server's data is, and what it is run with.
+struct Place {
+    programs: PathBuf,
+    folder: PathBuf,
+    data: PathBuf,
+    user: Option<RunAs>,
+}
+
+impl Place {
+    fn new(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        Ok(Self {
+            programs: programs()?,
+            user: run_as(&folder)?,
+            data: folder.join("data"),
+            folder,
+        })
+    }
+
+    fn launch(&self, program: &str, log: &Path) -> Launch {
+        let mut launch = Launch::new(program, &self.programs.join(program), &self.folder, log);
+        launch.user.clone_from(&self.user);
+        launch
+    }
+}
+
 /// Runs `initdb` beside the place and moves the result there, so that a half-made folder is never
 /// taken for data.
-async fn make_data(
-    programs: &Path,
-    folder: &Path,
-    data: &Path,
-    log: &Path,
-    user: Option<&RunAs>,
-) -> Result<()> {
-    let making = folder.join("data.new");
+async fn make_data(place: &Place, log: &Path) -> Result<()> {
+    let making = place.folder.join("data.new");
     if making.exists() {
         fs::remove_dir_all(&making)?;
     }
-    let mut launch = Launch::new("initdb", &programs.join("initdb"), folder, log);
-    for arg in [
+    let launch = [
         "--auth=trust",
         "--username=postgres",
         "--locale=C.UTF-8",
         "--encoding=UTF8",
         "--no-sync",
         "-D",
-    ] {
-        launch = launch.arg(arg);
-    }
-    launch = launch.arg(&making);
-    launch.user = user.cloned();
-    let process = crate::process::Process::spawn(&launch)?;
-    let status = timeout(INITDB_DEADLINE, process.exited())
+    ]
+    .into_iter()
+    .fold(place.launch("initdb", log), Launch::arg)
+    .arg(&making);
+    finish(&launch, INITDB_DEADLINE).await?;
+    fs::rename(&making, &place.data)?;
+    Ok(())
+}
+
+/// Runs a program to its end.
+async fn finish(launch: &Launch, deadline: Duration) -> Result<()> {
+    let process = crate::process::Process::spawn(launch)?;
+    let name = &launch.name;
+    let status = timeout(deadline, process.exited())
         .await
-        .context("initdb hangs")?;
+        .with_context(|| format!("{name} hangs"))?;
     if !status.success() {
         bail!(
-            "initdb failed ({})\n{}",
+            "{name} failed ({})\n{}",
             crate::process::describe(status),
-            crate::process::tail(log, 2_000)
+            crate::process::tail(&launch.log, 2_000)
         );
     }
-    fs::rename(&making, data)?;
     Ok(())
 }

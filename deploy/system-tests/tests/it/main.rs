@@ -13,6 +13,7 @@ mod demo;
 mod descriptions;
 mod every_write;
 mod exact_payloads;
+mod failover;
 mod foreign_clients;
 mod full_disk;
 mod kills;
