@@ -94,6 +94,15 @@ impl ServiceSettings {
         for (name, value) in backends.env().into_iter().chain(access) {
             settings = settings.env(name, value);
         }
+        // All calls are of the same caller.
+        let boundless = [
+            ("CALLER_REQUESTS_PER_SECOND", "1000000"),
+            ("CALLER_BURST", "1000000"),
+            ("CALLER_CONCURRENCY", "10000"),
+        ];
+        for (name, value) in boundless {
+            settings = settings.env(name, value);
+        }
         Ok(settings.env("LOG_FORMAT", "json").env("RUST_LOG", "info"))
     }
 

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use shared_events::service::{self, Problem, ProblemDocument};
@@ -82,13 +82,7 @@ fn refusal(refused: Refused) -> Problem {
         Refused::UserFull => "as many streams are open for this user as may be",
         Refused::TooFast { .. } => "new streams come too fast from this address",
     };
-    Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too-many-requests",
-        "Too many requests",
-    )
-    .detail(detail)
-    .header(RETRY_AFTER, HeaderValue::from(seconds))
+    Problem::too_many_requests(detail, seconds)
 }
 
 /// What `GET` would answer, without a stream.

@@ -83,6 +83,9 @@ pub(super) struct Session {
             content_type = "application/problem+json"),
         (status = 422, description = "The body has other fields, or the token is too long for a cookie",
             body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "Too many tokens that are not valid come from this address; \
+            `Retry-After` says when to come again", body = ProblemDocument,
+            content_type = "application/problem+json"),
         (status = 503, description = "Tokens cannot be checked for now", body = ProblemDocument,
             content_type = "application/problem+json"),
     )

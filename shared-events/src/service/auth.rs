@@ -17,7 +17,7 @@ mod settings;
 pub use access::{Access, foreign_page};
 pub use caller::{Caller, Permission, Role, Territories, forbidden};
 pub use describe::describe;
-pub(super) use guard::guard;
+pub(super) use guard::{Door, guard};
 pub use guard::{Need, Needs};
 pub use mint::{MintError, Minter, OwnToken};
 pub use settings::{AuthMode, AuthSettings, Secret, SigningSettings};

@@ -22,9 +22,11 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use utoipa::openapi::OpenApi;
 
-use super::auth::{Access, Needs, guard};
+use super::auth::{Access, Door, Needs, guard};
 use super::cors;
+use super::headers::protect;
 use super::health::Health;
+use super::limits::Limits;
 use super::observe::observe;
 use super::problem::Problem;
 use super::settings::ServiceSettings;
@@ -41,11 +43,12 @@ pub fn application(
     settings: &ServiceSettings,
 ) -> Router {
     super::metrics::install();
-    let needs = Arc::new(Needs::of(&openapi));
-    let routes = routes.layer(middleware::from_fn_with_state(
-        (Arc::clone(access), needs),
-        guard,
-    ));
+    let door = Arc::new(Door {
+        access: Arc::clone(access),
+        needs: Needs::of(&openapi),
+        limits: Limits::new(&settings.limits),
+    });
+    let routes = routes.layer(middleware::from_fn_with_state(door, guard));
     let timeout = Duration::from_secs(settings.request_timeout_seconds);
     Router::new()
         .route(
@@ -62,6 +65,7 @@ pub fn application(
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(timeout, observe))
+        .layer(middleware::from_fn(protect))
         .layer(middleware::from_fn_with_state(
             access.origins().clone(),
             cors::allow,
@@ -91,6 +95,12 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 /// A client that finds no room tries again a second later, and then three: when thousands come back
 /// at once after a restart, the 128 that are usual would cost most of them that.
 const BACKLOG: u32 = 4096;
+
+/// The largest head of a request over HTTP/1.1; a larger one is answered 431. Buffers grow no further.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// The largest head of a request over HTTP/2; a larger one is answered 431.
+const MAX_HEADER_LIST_BYTES: u32 = 64 << 10;
 
 /// Opens the listener and says in the log where it is.
 #[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
@@ -198,6 +208,7 @@ impl Connection {
 /// Serves connections that have been accepted.
 #[derive(Debug, Clone)]
 pub struct Server {
+    header_timeout: Duration,
     builder: auto::Builder<TokioExecutor>,
     application: Router,
     shutdown: Shutdown,
@@ -212,13 +223,16 @@ impl Server {
         builder
             .http1()
             .timer(TokioTimer::new())
+            .max_buf_size(MAX_HEAD_BYTES)
             .header_read_timeout(header_timeout);
         builder
             .http2()
             .timer(TokioTimer::new())
+            .max_header_list_size(MAX_HEADER_LIST_BYTES)
             .keep_alive_interval(Some(Duration::from_secs(20)))
             .keep_alive_timeout(Duration::from_secs(20));
         Self {
+            header_timeout,
             builder,
             application,
             shutdown: shutdown.clone(),
@@ -232,8 +246,11 @@ impl Server {
     {
         let this = Connection::default();
         let carried = this.clone();
+        let asked = CancellationToken::new();
+        let has_asked = asked.clone();
         let service = TowerToHyperService::new(self.application.clone().map_request(
             move |request: Request<Incoming>| {
+                asked.cancel();
                 let mut request = request.map(axum::body::Body::new);
                 let extensions = request.extensions_mut();
                 extensions.insert(axum::extract::ConnectInfo(peer));
@@ -245,9 +262,18 @@ impl Server {
             .builder
             .serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(connection);
+        // Who has asked for nothing by then is not waited for: what the builder reads to tell the
+        // versions of HTTP apart has no time-out of its own.
+        let silent = async {
+            let first = tokio::time::timeout(self.header_timeout, has_asked.cancelled());
+            if first.await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = this.0.cancelled() => return,
+            () = silent => return,
             () = self.shutdown.soft().cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 let cut = async {

@@ -100,6 +100,18 @@ impl Problem {
         .header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    /// 429 with `Retry-After`: too much of it; there is room again in `seconds`.
+    #[must_use]
+    pub fn too_many_requests(detail: impl Into<String>, seconds: u32) -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many requests",
+        )
+        .detail(detail)
+        .header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
     /// 500: our fault. What happened belongs into the log, not to the caller.
     #[must_use]
     pub fn internal() -> Self {

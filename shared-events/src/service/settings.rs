@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::auth::AuthSettings;
+use super::limits::LimitSettings;
 
 /// How the process logs, is traced, is protected and ends.
 #[derive(Debug, Clone, clap::Args)]
@@ -35,6 +36,10 @@ pub struct ServiceSettings {
     /// Seconds that a client may take to send the head of a request
     #[arg(long, env = "HEADER_TIMEOUT_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub header_timeout_seconds: u64,
+
+    /// The bounds on each caller.
+    #[command(flatten)]
+    pub limits: LimitSettings,
 
     /// Who may call.
     #[command(flatten)]

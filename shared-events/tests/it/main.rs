@@ -6,3 +6,4 @@
 mod amqp;
 mod contract;
 mod jwks;
+mod limits;

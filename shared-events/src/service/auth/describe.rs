@@ -9,7 +9,7 @@ use utoipa::openapi::{
 use super::SCHEME;
 
 /// Adds the security scheme, and to each operation that declares it what a caller is told who has
-/// no valid token (401) or may not do this (403).
+/// no valid token (401), may not do this (403) or asks too much (429).
 pub fn describe(openapi: &mut OpenApi) {
     let mut http = Http::new(HttpAuthScheme::Bearer);
     http.bearer_format = Some("JWT".to_owned());
@@ -53,6 +53,11 @@ fn describe_operation(operation: &mut Operation) {
         (
             "403",
             "The token's role does not include this, or a territory is not one of its",
+        ),
+        (
+            "429",
+            "The caller asks too fast or too much at once, or too many tokens that are not valid come from \
+             its address; `Retry-After` says when to come again",
         ),
     ] {
         responses

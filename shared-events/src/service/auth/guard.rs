@@ -1,10 +1,11 @@
 //! The check in front of the routes.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::Method;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
@@ -13,6 +14,8 @@ use utoipa::openapi::OpenApi;
 use super::SCHEME;
 use super::access::Access;
 use super::caller::{Caller, Permission, forbidden};
+use crate::service::limits::Limits;
+use crate::service::problem::Problem;
 
 /// What it takes to call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +108,17 @@ impl Need {
     }
 }
 
-/// Lets a request under `/v1` through whose caller is known and may call that route.
+/// What the check asks.
+#[derive(Debug)]
+pub(in crate::service) struct Door {
+    pub(in crate::service) access: Arc<Access>,
+    pub(in crate::service) needs: Needs,
+    pub(in crate::service) limits: Limits,
+}
+
+/// Lets a request under `/v1` through whose caller is known, may call that route and has room for it.
 pub(in crate::service) async fn guard(
-    State((access, needs)): State<(Arc<Access>, Arc<Needs>)>,
+    State(door): State<Arc<Door>>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -117,19 +128,44 @@ pub(in crate::service) async fn guard(
     if !path.starts_with("/v1/") || request.method() == Method::OPTIONS {
         return next.run(request).await;
     }
-    let needed = needs.to_call(request.method(), &path);
+    let needed = door.needs.to_call(request.method(), &path);
     if needed == Need::Nothing {
-        return next.run(request).await;
+        let peer = address_of(&request);
+        let response = next.run(request).await;
+        // Signing in is a place to try tokens, too.
+        if response.status() == StatusCode::UNAUTHORIZED
+            && let Err(problem) = door.limits.bad_token(peer)
+        {
+            return problem.into_response();
+        }
+        return response;
     }
-    let caller = access.caller(request.method(), request.uri(), request.headers());
-    match caller.await {
-        Err(problem) => problem.into_response(),
-        Ok(caller) if needed.is_met_by(&caller) => {
+    let caller = door
+        .access
+        .caller(request.method(), request.uri(), request.headers());
+    let caller = match caller.await {
+        Ok(caller) => caller,
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            let counted = door.limits.bad_token(address_of(&request));
+            return counted.map_or_else(Problem::into_response, |()| problem.into_response());
+        }
+        Err(problem) => return problem.into_response(),
+    };
+    if !needed.is_met_by(&caller) {
+        return forbidden()
+            .detail("your role does not include this")
+            .into_response();
+    }
+    match door.limits.admit(&caller) {
+        Ok(_place) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Ok(_) => forbidden()
-            .detail("your role does not include this")
-            .into_response(),
+        Err(problem) => problem.into_response(),
     }
+}
+
+fn address_of(request: &Request) -> IpAddr {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(Ipv6Addr::UNSPECIFIED.into(), |peer| peer.0.ip())
 }
