@@ -53,7 +53,7 @@ pub fn routes(state: AppState, board: Board) -> Router {
         )
         .route("/v1/session/automatic", post(session::open_automatically))
         .layer(DefaultBodyLimit::max(session::MAX_BODY_BYTES))
-        .route("/debug/stream", get(pages::debug_stream))
+        .merge(pages::routes())
         .with_state(state)
         .merge(
             Router::new()

@@ -1,28 +1,57 @@
-//! Two pages for people, complete in themselves.
+//! Two pages for people, with their styles and script.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::response::{Html, IntoResponse};
+use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::response::IntoResponse;
+use axum::routing::get;
 
-/// Nothing is loaded, and nothing but this origin is asked.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'self'";
+/// Nothing but this origin is asked, and nothing runs that is written into a page.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+                      connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
-fn page(text: &'static str) -> impl IntoResponse {
-    (
-        [
-            (CONTENT_SECURITY_POLICY, POLICY),
-            (CACHE_CONTROL, "no-cache"),
-        ],
-        Html(text),
-    )
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What the pages need, and the one that shows live frames.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route(
+            "/debug/stream",
+            get(async || page(HTML, include_str!("../../pages/stream.html"))),
+        )
+        .route(
+            "/debug/stream.css",
+            get(async || page(CSS, include_str!("../../pages/stream.css"))),
+        )
+        .route(
+            "/debug/stream.js",
+            get(async || page(JAVASCRIPT, include_str!("../../pages/stream.js"))),
+        )
+        .route(
+            "/debug/index.css",
+            get(async || page(CSS, include_str!("../../pages/index.css"))),
+        )
 }
 
 /// Says what this is, where there is no board.
 pub(super) fn index() -> impl IntoResponse {
-    page(include_str!("../../pages/index.html"))
+    page(HTML, include_str!("../../pages/index.html"))
 }
 
-/// Shows live frames.
-pub(super) async fn debug_stream() -> impl IntoResponse {
-    page(include_str!("../../pages/stream.html"))
+fn page(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, kind),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, "no-cache"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+    ];
+    (
+        headers.map(|(name, value)| (name, HeaderValue::from_static(value))),
+        text,
+    )
 }

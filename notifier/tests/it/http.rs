@@ -242,7 +242,9 @@ async fn the_pages_and_the_descriptions_are_there() {
     let _client = Client::connect(&notifier, "").await;
     for (path, content_type, holds) in [
         ("/", "text/html", "Rosterwire"),
-        ("/debug/stream", "text/html", "EventSource"),
+        ("/debug/stream", "text/html", "/debug/stream.js"),
+        ("/debug/stream.js", "text/javascript", "EventSource"),
+        ("/debug/stream.css", "text/css", "table"),
         ("/openapi.json", "application/json", "/v1/events"),
         ("/docs/", "text/html", "swagger"),
         ("/metrics", "text/plain", "notifier_streams_open 1"),
