@@ -202,6 +202,51 @@ async fn every_route_asks_for_a_token_and_for_a_role_that_includes_it() {
 }
 
 #[tokio::test]
+async fn every_route_role_and_territory_meet_as_they_should() {
+    let guarded = Guarded::start().await;
+    let territories: [&[&str]; 5] = [&["leeds"], &["york"], &["leeds", "york"], &["*"], &[]];
+    let mut walked = 0;
+    for (method, path, body) in operations(&guarded.leeds, &guarded.leeds_job) {
+        let is_of_leeds = path.contains(&guarded.leeds) || path.contains(&guarded.leeds_job);
+        for role in [Role::Admin, Role::Dispatcher, Role::Manager, Role::Service] {
+            for territories in territories {
+                let token = minted(&Token {
+                    subject: "x",
+                    roles: &[role],
+                    territories,
+                });
+                let may = method == "GET" || matches!(role, Role::Admin | Role::Dispatcher);
+                let sees = territories.iter().any(|t| ["leeds", "*"].contains(t));
+                if may && sees && method == "DELETE" {
+                    continue;
+                }
+                // What may be done is shown with a body that is refused later, so that nothing changes.
+                let body = match (may && sees, &body) {
+                    (true, Some(_)) => Some(json!({"nonsense": true})),
+                    _ => body.clone(),
+                };
+                let reply = guarded.send(&method, &path, &token, body.as_ref()).await;
+                let reads = method == "GET";
+                let expected = match (may, sees, reads) {
+                    (true, true, false) => 422,
+                    (true, false, _) if is_of_leeds => 404,
+                    // Lists may be empty.
+                    (true, _, true) => 200,
+                    // The role, or a contractor that is to be made in leeds.
+                    _ => 403,
+                };
+                let case = format!("{role:?} of {territories:?}: {method} {path}");
+                assert_eq!(reply.status, expected, "{case}: {}", reply.text);
+                let told = reply.text.contains(&guarded.leeds);
+                assert!(sees || !told || expected == 404, "{case}: {}", reply.text);
+                walked += 1;
+            }
+        }
+    }
+    assert!(walked > 250, "{walked}");
+}
+
+#[tokio::test]
 async fn what_is_of_another_territory_is_not_there() {
     let guarded = Guarded::start().await;
     let token = dispatcher(&["leeds"]);
