@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -51,6 +52,25 @@ pub(crate) fn start(program: &Path, folder: &Path) -> Result<Pushpin> {
         address: format!("127.0.0.1:{}", clients.number()),
         control: format!("127.0.0.1:{}", control.number()),
     })
+}
+
+/// Its programs find each other a moment after they have started; until then clients are refused.
+pub(crate) fn wait_until_it_holds(address: &str) -> Result<()> {
+    const OK: &[u8] = b"HTTP/1.1 200";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let ask = || -> Result<bool> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+        socket.write_all(b"GET /follow HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        let mut begin = [0; OK.len()];
+        socket.read_exact(&mut begin)?;
+        Ok(begin == OK)
+    };
+    while !ask().unwrap_or(false) {
+        ensure!(Instant::now() < deadline, "Pushpin holds no stream");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// A message as its control port takes it.

@@ -193,8 +193,8 @@ impl Subject {
         } = pushpin::start(&ground.pushpin, ground.servers.folder())?;
         let pid = runner.id();
         let process = Owned(runner);
-        wait_for(&address)?;
         wait_for(&control)?;
+        pushpin::wait_until_it_holds(&address)?;
         Ok(Self {
             pid,
             address,
