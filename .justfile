@@ -24,6 +24,11 @@ system *arguments:
 real-clients:
     SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run -p notifier --run-ignored only real_clients
 
+# How smoothly the board scrolls with a thousand contractors; on a machine that does nothing else.
+board-frames:
+    SQLX_OFFLINE=true cargo build --workspace --bins
+    SQLX_OFFLINE=true cargo run --quiet -p stack -- exec -- cargo nextest run -p system-tests --run-ignored only --no-capture scroll_at_fifty_frames
+
 # Requests that Schemathesis, which it downloads, makes of the OpenAPI descriptions.
 schemathesis:
     SQLX_OFFLINE=true cargo build --workspace --bins

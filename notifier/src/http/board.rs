@@ -1,15 +1,17 @@
 //! The dispatcher board, as the build has put it into the binary.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    HOST, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Serialize;
@@ -84,6 +86,9 @@ pub(super) async fn document(State(board): State<Board>) -> Response {
 
 /// The page itself, or a word that this build has none.
 pub(super) async fn index(State(board): State<Board>, headers: HeaderMap) -> Response {
+    if let Some(address) = same_host(&headers, &board.0.document.schedule_service_url) {
+        return Redirect::temporary(&address).into_response();
+    }
     let Some((file, encoding)) = find("index.html", &headers) else {
         return pages::index().into_response();
     };
@@ -100,6 +105,27 @@ pub(super) async fn index(State(board): State<Board>, headers: HeaderMap) -> Res
         return (StatusCode::NOT_MODIFIED, policies).into_response();
     }
     (policies, answer(file, "index.html", encoding, ASK_AGAIN)).into_response()
+}
+
+/// Where the board is under the name of this machine by which it calls the services, if it was asked for
+/// under another one: cookies belong to a name, so its sign-in would not reach them.
+fn same_host(headers: &HeaderMap, service_url: &str) -> Option<String> {
+    let asked: Authority = headers.get(HOST)?.to_str().ok()?.parse().ok()?;
+    let service: Uri = service_url.parse().ok()?;
+    let wanted = service.host()?;
+    let are_this_machine = is_loopback(asked.host()) && is_loopback(wanted);
+    (are_this_machine && asked.host() != wanted).then(|| {
+        let port = asked.port_u16().map(|port| format!(":{port}"));
+        format!("http://{wanted}{}/", port.unwrap_or_default())
+    })
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// A script, a style or a picture of the page.
@@ -171,4 +197,44 @@ fn etag(file: &EmbeddedFile) -> HeaderValue {
 
 fn nosniff() -> (axum::http::HeaderName, HeaderValue) {
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HOST, HeaderMap, HeaderValue, same_host};
+
+    fn asked_at(host: &'static str, service_url: &str) -> Option<String> {
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+        same_host(&headers, service_url)
+    }
+
+    #[test]
+    fn the_board_goes_to_the_name_by_which_it_calls_the_services_on_this_machine() {
+        let services = "http://127.0.0.1:8080";
+        let there = Some("http://127.0.0.1:8082/".to_owned());
+        assert_eq!(asked_at("localhost:8082", services), there);
+        assert_eq!(asked_at("[::1]:8082", services), there);
+        assert_eq!(asked_at("127.0.0.1:8082", services), None);
+        assert_eq!(
+            asked_at("127.0.0.1", "http://localhost:8080"),
+            Some("http://localhost/".to_owned())
+        );
+    }
+
+    #[test]
+    fn other_machines_are_left_as_they_are() {
+        assert_eq!(
+            asked_at("board.example:8082", "http://127.0.0.1:8080"),
+            None
+        );
+        assert_eq!(
+            asked_at("localhost:8082", "https://schedules.example"),
+            None
+        );
+        assert_eq!(asked_at("localhost:8082", "not a url"), None);
+        assert_eq!(
+            super::same_host(&HeaderMap::new(), "http://127.0.0.1:8080"),
+            None
+        );
+    }
 }

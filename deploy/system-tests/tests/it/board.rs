@@ -184,6 +184,7 @@ async fn an_expired_token_and_a_full_notifier_are_told_and_overcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement, for a machine that does nothing else: just board-frames"]
 async fn a_thousand_contractors_and_twenty_changes_a_second_scroll_at_fifty_frames() {
     let deployment = start(SignIn::Automatic).await;
     let demo = async |arguments: &[&str]| -> Child {
