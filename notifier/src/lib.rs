@@ -2,7 +2,7 @@
 //!
 //! One [`feed`] reads the stream and encodes each event once ([`frame`]) into one [`ring`]. A client
 //! is a cursor into that ring ([`subscription`]). [`wakers`] knows whom a batch is for, and a [`walk`]
-//! brings it to them: by writing to the socket that a client has for itself ([`line`]), or by waking the
+//! brings it to them: by writing to the socket that a client has for itself ([`mod@line`]), or by waking the
 //! client's task. Who resumes from before the ring is served from the stream itself ([`replay`]) until
 //! the ring can follow.
 
