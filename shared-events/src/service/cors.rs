@@ -32,7 +32,7 @@ const MAX_AGE: &str = "600";
 pub struct Origins(Arc<[HeaderValue]>);
 
 impl Origins {
-    /// These, each checked by [`parse_origin`].
+    /// These, each checked by `parse_origin`.
     #[must_use]
     pub fn new(allowed: &[HeaderValue]) -> Self {
         Self(allowed.into())
