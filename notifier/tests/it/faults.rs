@@ -143,6 +143,7 @@ async fn a_notifier_that_stands_still_until_the_broker_gives_it_up_loses_no_even
     let settings = ServiceSettings::new(ServiceKind::Notifier, bed.folder(), &bed.backends());
     let settings = settings
         .expect("a free port")
+        .env("AUTH_MODE", "disabled")
         .env("AMQP_HEARTBEAT_SECONDS", "1");
     let service = Service::spawn(ServiceKind::Notifier, settings).await;
     let service = service.expect("a notifier in a process of its own");
