@@ -94,9 +94,10 @@ pub struct OwnToken {
     made: Mutex<Option<(String, DateTime<Utc>)>>,
 }
 
-/// How long a made token is good, and how long before its end another is made.
-const LIFE: TimeDelta = TimeDelta::minutes(10);
-const RENEW: TimeDelta = TimeDelta::minutes(2);
+/// How long a made token is good, and how long before its end another is made: far longer than the clocks of
+/// two services differ, or one could not call the other.
+const LIFE: TimeDelta = TimeDelta::hours(4);
+const RENEW: TimeDelta = TimeDelta::hours(2);
 
 impl OwnToken {
     /// The token of `subject`, for all territories: `given`, or one made with the shared secret; none
