@@ -44,6 +44,14 @@ bench *arguments:
     SQLX_OFFLINE=true cargo build --release --workspace --bins
     SQLX_OFFLINE=true cargo run --release -p benches -- {{arguments}}
 
+# Dependencies: unused ones, licences, sources, advisories (not with --offline).
+audit *arguments:
+    ./deploy/audit {{arguments}}
+
+# Bills of materials (CycloneDX) of all that is shipped, in target/sbom.
+sbom:
+    ./deploy/sbom
+
 # All that the checks before a merge run.
 verify:
     ./deploy/test
