@@ -19,7 +19,7 @@ pub struct Change {
     pub data: ChangeData,
 }
 
-/// A ScheduleUpdated event without its `schedule`: an item of the history.
+/// A ScheduleUpdated event without its `schedule`, and with its request: an item of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeData {
@@ -38,6 +38,19 @@ pub struct ChangeData {
     pub version: i64,
     /// Who asked for the change.
     pub actor: String,
+    /// The request that it came of, as its `X-Request-Id` says; none where it came of none. Not in the
+    /// event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// Who asks for a change, and by which request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// See [`ChangeData::actor`].
+    pub actor: String,
+    /// See [`ChangeData::request_id`].
+    pub request_id: Option<String>,
 }
 
 impl Change {
@@ -48,7 +61,7 @@ impl Change {
         before: Option<&Schedule>,
         mut after: Schedule,
         now: DateTime<Utc>,
-        actor: &str,
+        author: &Author,
     ) -> Option<Self> {
         let difference = diff(before, &after);
         if difference.fields.is_empty() {
@@ -64,7 +77,8 @@ impl Change {
             timestamp: after.updated_at,
             current_values: difference.current,
             version: after.version,
-            actor: actor.to_owned(),
+            actor: author.actor.clone(),
+            request_id: author.request_id.clone(),
         };
         Some(Self {
             previous_version: before.map(|before| before.version),

@@ -8,5 +8,5 @@ pub mod field_errors;
 pub mod limits;
 pub mod merge_patch;
 
-pub use change::{Change, ChangeData};
+pub use change::{Author, Change, ChangeData};
 pub use field_errors::{FieldError, FieldErrors};

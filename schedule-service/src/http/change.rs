@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics::counter;
 use shared_events::event::Field;
 use shared_events::schedule::{Job, Schedule};
-use shared_events::service::{Caller, Problem};
+use shared_events::service::{Caller, Problem, current_request_id};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -17,8 +17,8 @@ use super::Api;
 use super::answer::Answer;
 use super::idempotency::KeyedRequest;
 use super::precondition::IfMatch;
-use crate::domain::Change;
 use crate::domain::limits::MAX_BUFFER_MINUTES;
+use crate::domain::{Author, Change};
 use crate::error::{busy, from_store, job_overlap};
 use crate::outbox_relay::{Committed, Place};
 use crate::store::schedules::{Which, load, lock};
@@ -251,7 +251,7 @@ fn made<T>(
     let outcome = command(&mut after, now)?;
     caller.must_see(&after.territory)?;
     Ok(
-        match Change::between(Some(before), after, now, caller.subject()) {
+        match Change::between(Some(before), after, now, &author(caller)) {
             None => Made::Nothing(answer(&outcome, before)?),
             Some(change) => {
                 let answer = answer(&outcome, &change.after)?;
@@ -276,6 +276,14 @@ async fn commit_made(
         handing,
         after: Some((change.after, since)),
     })
+}
+
+/// Who asks for the change that this task is making.
+pub(super) fn author(caller: &Caller) -> Author {
+    Author {
+        actor: caller.subject().to_owned(),
+        request_id: current_request_id(),
+    }
 }
 
 /// What was done in the database, and what is to be done once that is committed.

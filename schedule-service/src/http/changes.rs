@@ -28,7 +28,8 @@ pub(super) struct ChangePage {
 
 /// Lists the changes of a schedule, ascending by version
 ///
-/// Each is what its ScheduleUpdated event said, without `schedule`. The history is kept for 90 days
+/// Each is what its ScheduleUpdated event said, without `schedule`, and the `requestId` of the request
+/// that it came of. The history is kept for 90 days
 /// by default; what is older is left out.
 #[utoipa::path(
     get, path = "/contractors/{id}/changes", tag = "schedules", operation_id = "listChanges",

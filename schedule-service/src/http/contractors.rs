@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::answer::Answer;
 use super::body::{JsonBody, checked};
-use super::change::{ATTEMPTS, observe, refuse};
+use super::change::{ATTEMPTS, author, observe, refuse};
 use super::idempotency::IdempotencyKey;
 use super::path::ContractorId;
 use super::precondition::{IfMatch, IfNoneMatch};
@@ -123,7 +123,7 @@ pub(super) async fn create(
         let id = contractor.contractor_id.unwrap_or_else(Uuid::now_v7);
         let schedule = contractor.clone().into_schedule(id, Uuid::now_v7);
         // A new contractor differs from nothing, always.
-        let Some(change) = Change::between(None, schedule, now, caller.subject()) else {
+        let Some(change) = Change::between(None, schedule, now, &author(&caller)) else {
             break;
         };
         let document = shown(&change.after, now - api.settings().schedule_past());

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::answer::Answer;
-use super::change::{ATTEMPTS, Failure, Handing, observe, settle, upcoming_since, update};
+use super::change::{ATTEMPTS, Failure, Handing, author, observe, settle, upcoming_since, update};
 use super::precondition::IfMatch;
 use crate::domain::{Change, command};
 use crate::error::{busy, invalid, no_job};
@@ -105,7 +105,7 @@ async fn try_move(
     // One commit time for both, not before the last change of either.
     let now = now.max(from.updated_at).max(to.updated_at);
     let changes = [(&from, from_after), (&to, to_after)]
-        .map(|(before, after)| Change::between(Some(before), after, now, caller.subject()));
+        .map(|(before, after)| Change::between(Some(before), after, now, &author(caller)));
     // The job leaves before it arrives: its id is unique.
     let mut handings = Vec::new();
     for change in changes.iter().flatten() {

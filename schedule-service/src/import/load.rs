@@ -7,11 +7,17 @@ use uuid::Uuid;
 
 use super::record::Record;
 use super::report::{Outcome, Report};
-use crate::domain::Change;
+use crate::domain::{Author, Change};
 use crate::store::{StoreError, commit};
 
 /// Who is said to have created what an import loads.
-const ACTOR: &str = "import";
+/// No request has, either.
+fn author() -> Author {
+    Author {
+        actor: "import".to_owned(),
+        request_id: None,
+    }
+}
 
 /// Loads batches over one connection.
 pub(super) struct Loader {
@@ -44,7 +50,7 @@ impl Loader {
                 Ok(contractor) => {
                     let id = contractor.contractor_id.unwrap_or_else(Uuid::now_v7);
                     let schedule = contractor.into_schedule(id, Uuid::now_v7);
-                    let change = Change::between(None, schedule, self.clock.now(), ACTOR);
+                    let change = Change::between(None, schedule, self.clock.now(), &author());
                     match change {
                         Some(change)
                             if commit::create(&mut transaction, &change, None, None)

@@ -342,10 +342,20 @@ async fn the_history_and_the_event_say_who_it_was_and_never_the_token() {
     let guarded = Guarded::start().await;
     let token = dispatcher(&["leeds"]);
     let schedule = format!("/v1/contractors/{}/schedule", guarded.leeds);
-    guarded
-        .send("PATCH", &schedule, &token, Some(&json!({"name": "Ada L."})))
-        .await
-        .expect(200);
+    let bearer = format!("Bearer {token}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("if-match", "*"),
+        ("x-request-id", "ticket-4711"),
+    ];
+    let reply = guarded
+        .service
+        .json("PATCH", &schedule, &headers, &json!({"name": "Ada L."}))
+        .await;
+    assert_eq!(
+        reply.expect(200).header("x-request-id"),
+        Some("ticket-4711")
+    );
     let changes = format!("/v1/contractors/{}/changes", guarded.leeds);
     let changes = guarded
         .send("GET", &changes, &token, None)
@@ -358,9 +368,18 @@ async fn the_history_and_the_event_say_who_it_was_and_never_the_token() {
         .map(|item| item["actor"].as_str().expect("an actor"))
         .collect();
     assert_eq!(actors, ["ada", "ada", "dora"]);
+    let requests: BTreeSet<_> = changes.body["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| item["requestId"].as_str().expect("a request"))
+        .collect();
+    // Those that had no name were given one each.
+    assert!(requests.contains("ticket-4711") && requests.len() == 3);
     let outbox = guarded.service.outbox().await;
     let last = outbox.last().expect("an event");
     assert_eq!(last["data"]["actor"], "dora");
+    assert_eq!(last["data"].get("requestId"), None);
     assert!(!last.to_string().contains(&token));
 }
 

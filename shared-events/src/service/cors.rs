@@ -18,11 +18,11 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /// What a page may send beside what browsers send by themselves.
 const REQUEST_HEADERS: &str = "authorization, cache-control, content-type, idempotency-key, if-match, \
-                               if-none-match, last-event-id, traceparent, tracestate";
+                               if-none-match, last-event-id, traceparent, tracestate, x-request-id";
 
 /// What a page may read beside what browsers show by themselves.
 const RESPONSE_HEADERS: &str =
-    "ETag, Idempotency-Replayed, Location, Retry-After, WWW-Authenticate";
+    "ETag, Idempotency-Replayed, Location, Retry-After, WWW-Authenticate, X-Request-Id";
 
 /// Seconds for which a browser remembers the answer to a preflight.
 const MAX_AGE: &str = "600";

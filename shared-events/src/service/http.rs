@@ -29,12 +29,14 @@ use super::health::Health;
 use super::limits::Limits;
 use super::observe::observe;
 use super::problem::Problem;
+use super::request_id::identify;
 use super::settings::ServiceSettings;
 use super::shutdown::Shutdown;
 
 /// A process's own routes together with those that all processes have: `/health/live`,
 /// `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. Under `/v1` a caller needs what the
-/// description of the route says; pages of other origins may call where they are listed. What is not found is a problem document.
+/// description of the route says; pages of other origins may call where they are listed. What is not found is a problem document. Every
+/// answer tells the name of its request (`X-Request-Id`).
 pub fn application(
     routes: Router,
     openapi: OpenApi,
@@ -70,6 +72,7 @@ pub fn application(
             access.origins().clone(),
             cors::allow,
         ))
+        .layer(middleware::from_fn(identify))
 }
 
 async fn metrics() -> impl axum::response::IntoResponse {

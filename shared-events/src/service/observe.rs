@@ -1,4 +1,4 @@
-//! What happens around every request: a span in the caller's trace, a time-out, a count, and a
+//! What happens around every request: a span with its name in the caller's trace, a time-out, a count, and a
 //! problem document instead of a panic.
 
 use std::panic::AssertUnwindSafe;
@@ -12,6 +12,7 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use super::problem::Problem;
+use super::request_id::current_request_id;
 use crate::trace::TraceHeaders;
 
 pub(super) async fn observe(
@@ -30,6 +31,7 @@ pub(super) async fn observe(
         otel.kind = "server",
         http.request.method = %method,
         http.route = route,
+        request_id = current_request_id(),
         http.response.status_code = tracing::field::Empty,
     );
     trace_headers(request.headers()).set_parent_of(&span);

@@ -1,7 +1,9 @@
 //! What callers may take, and clients that mean no good, at a listener as every service has it.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -26,7 +28,7 @@ struct Settings {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(quick, slow))]
+#[openapi(paths(quick, slow, panics))]
 struct Description;
 
 #[utoipa::path(get, path = "/v1/quick", security(("token" = ["read"])), responses((status = 200)))]
@@ -35,6 +37,11 @@ async fn quick(_: Caller) {}
 #[utoipa::path(get, path = "/v1/slow", security(("token" = ["read"])), responses((status = 200)))]
 async fn slow(State(gate): State<Arc<Semaphore>>) {
     drop(gate.acquire().await);
+}
+
+#[utoipa::path(get, path = "/v1/panics", security(("token" = ["read"])), responses((status = 500)))]
+async fn panics(_: Caller) {
+    panic!("as this test has it");
 }
 
 /// A service that listens.
@@ -56,6 +63,7 @@ impl Listening {
         let routes = Router::new()
             .route("/v1/quick", get(quick))
             .route("/v1/slow", get(slow))
+            .route("/v1/panics", get(panics))
             .with_state(Arc::clone(&gate));
         let shutdown = Shutdown::new();
         let health = Health::new(shutdown.soft().clone());
@@ -274,4 +282,72 @@ async fn every_answer_is_taken_for_what_it_says_and_kept_by_nobody() {
             assert_eq!(kept, !path.starts_with("/v1/"), "{path}");
         }
     }
+}
+
+/// Takes what is logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_answer_names_its_request_and_the_log_does_too() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .with_writer(move || writer.clone())
+        .finish();
+    // The service runs on this thread.
+    let _installed = tracing::subscriber::set_default(subscriber);
+    let service = Listening::start(&["--allowed-origins=https://board.example"]).await;
+    let good = service.token("ada", Role::Manager);
+    let ask = |path: &str| {
+        let url = format!("http://{}{path}", service.address);
+        service.client.get(url).bearer_auth(&good)
+    };
+    for path in ["/v1/quick", "/v1/nothing", "/v1/panics", "/health/live"] {
+        let named = ask(path).header("x-request-id", "ticket-4711");
+        let answer = named.send().await.unwrap();
+        assert_eq!(answer.headers()["x-request-id"], "ticket-4711", "{path}");
+        let mut made = BTreeSet::new();
+        for sent in [None, Some("not plain"), Some("")] {
+            let mut request = ask(path);
+            if let Some(sent) = sent {
+                request = request.header("x-request-id", sent);
+            }
+            let answer = request.send().await.unwrap();
+            let name = answer.headers()["x-request-id"].to_str().unwrap();
+            assert_eq!(name.len(), 36, "{path}");
+            made.insert(name.to_owned());
+        }
+        assert_eq!(made.len(), 3, "{path}");
+    }
+    let refused = service.ask("/v1/quick", "bad").await;
+    assert_eq!(refused.status(), 401);
+    assert!(refused.headers().contains_key("x-request-id"));
+    let preflight = service
+        .client
+        .request(
+            reqwest::Method::OPTIONS,
+            format!("http://{}/v1/quick", service.address),
+        )
+        .header("origin", "https://board.example")
+        .header("access-control-request-method", "GET");
+    let preflight = preflight.send().await.unwrap();
+    assert_eq!(preflight.status(), 204);
+    assert!(preflight.headers().contains_key("x-request-id"));
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let told = |line: &&str| line.contains("a request handler panicked");
+    let line = log.lines().find(told).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["span"]["request_id"], "ticket-4711", "{line}");
 }

@@ -1,6 +1,7 @@
 /**
  * Reads free time and conflicts where no event has told them: of the rows in view first, then of everybody,
- * so that no conflict stays unseen. A few requests at once, and none while the service asks for a pause.
+ * so that no conflict stays unseen. A few requests at once, and none while the service asks for a pause; of
+ * everybody only so many a second that the bound on one caller is never met by a board that opens.
  */
 import { Refusal } from "../api/http";
 import { DAY, floorTo, type Span } from "../state/ranges";
@@ -10,6 +11,8 @@ import { clock } from "./clock.svelte";
 
 const AT_ONCE = 4;
 const EVERY_MS = 250;
+/** Out of view so many are read each turn: half of what a caller may ask in the long run, and the rest is the dispatcher's. */
+const OUT_OF_VIEW_A_TURN = 25;
 /** An event usually brings it sooner. */
 const EVENT_COMES_MS = 1_500;
 const PAUSE_MS = 2_000;
@@ -25,11 +28,15 @@ export class Reader {
   readonly #underWay = new Set<string>();
   readonly #changed = new Map<string, { version: number; at: number }>();
   #paused = 0;
+  #outOfView = 0;
 
   constructor(readonly board: Board) {}
 
   start(): () => void {
-    const timer = setInterval(() => this.#turn(), EVERY_MS);
+    const timer = setInterval(() => {
+      this.#outOfView = OUT_OF_VIEW_A_TURN;
+      this.#turn();
+    }, EVERY_MS);
     return () => clearInterval(timer);
   }
 
@@ -42,18 +49,19 @@ export class Reader {
     for (const id of this.visible) this.#consider(id, rows.get(id), true);
     if (known === rows.size) return;
     for (const [id, entry] of rows) {
-      if (this.#underWay.size >= AT_ONCE) return;
-      this.#consider(id, entry, false);
+      if (this.#underWay.size >= AT_ONCE || this.#outOfView === 0) return;
+      if (this.#consider(id, entry, false)) this.#outOfView -= 1;
     }
   }
 
-  #consider(id: string, entry: Entry | undefined, inView: boolean): void {
-    if (this.#underWay.size >= AT_ONCE || this.#underWay.has(id) || !entry?.schedule) return;
+  #consider(id: string, entry: Entry | undefined, inView: boolean): boolean {
+    if (this.#underWay.size >= AT_ONCE || this.#underWay.has(id) || !entry?.schedule) return false;
     const { availability, schedule } = entry;
     const tooShort = inView && availability !== null && availability.range.end < this.range.end;
-    if (availability && !tooShort && !this.#isLate(id, schedule.version, availability.version)) return;
+    if (availability && !tooShort && !this.#isLate(id, schedule.version, availability.version)) return false;
     this.#underWay.add(id);
     void this.#read(id);
+    return true;
   }
 
   /** Whether the event of this version should have come by now. */

@@ -8,7 +8,7 @@ use shared_events::schedule::{
 };
 use uuid::Uuid;
 
-use super::{Change, diff};
+use super::{Author, Change, diff};
 
 fn instant(minutes: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
@@ -159,7 +159,7 @@ proptest! {
 
     #[test]
     fn a_schedule_does_not_differ_from_itself(schedule in schedules()) {
-        let change = Change::between(Some(&schedule), schedule.clone(), instant(9), "anonymous");
+        let change = Change::between(Some(&schedule), schedule.clone(), instant(9), &author());
         prop_assert_eq!(change, None);
     }
 
@@ -208,7 +208,7 @@ fn a_change_has_the_next_version_and_a_commit_time_that_never_goes_back() {
         ..before.clone()
     };
     let late = instant(11) + TimeDelta::microseconds(1_999);
-    let change = Change::between(Some(&before), after.clone(), late, "ada").unwrap();
+    let change = Change::between(Some(&before), after.clone(), late, &author()).unwrap();
     assert_eq!(
         (change.previous_version, change.after.version),
         (Some(3), 4)
@@ -223,6 +223,13 @@ fn a_change_has_the_next_version_and_a_commit_time_that_never_goes_back() {
         (4, "ada")
     );
 
-    let early = Change::between(Some(&before), after, instant(9), "ada").unwrap();
+    let early = Change::between(Some(&before), after, instant(9), &author()).unwrap();
     assert_eq!(early.after.updated_at, before.updated_at);
+}
+
+fn author() -> Author {
+    Author {
+        actor: "ada".to_owned(),
+        request_id: None,
+    }
 }
