@@ -30,6 +30,8 @@ export class Board {
   readonly rows = new SvelteMap<string, Entry>();
   /** Grows when somebody comes, goes, or is called, placed or skilled differently. */
   structure = $state(0);
+  /** Grows when something changes about somebody who has conflicts, or had. */
+  conflicts = $state(0);
   link: Link = $state.raw({ state: "connecting" });
   news: News[] = $state.raw([]);
   lastEvent: number | null = $state(null);
@@ -75,7 +77,7 @@ export class Board {
         this.#schedule(told.data);
         break;
       case "availability":
-        this.#happened();
+        this.#happened(told.data.calculatedAt);
         this.#roster.updateAvailability(told.data);
         this.#show(told.data.contractorId);
         break;
@@ -128,7 +130,7 @@ export class Board {
   }
 
   #schedule(event: ScheduleUpdated): void {
-    this.#happened();
+    this.#happened(event.timestamp);
     const { contractorId: id } = event;
     const known = this.#roster.entry(id).schedule;
     if (known && event.version <= known.version) return;
@@ -158,9 +160,12 @@ export class Board {
     this.news = [{ key, event, name, zone }, ...this.news].slice(0, MOST_NEWS);
   }
 
-  #happened(): void {
+  #happened(at: string): void {
     this.lastEvent = clock.now();
-    if (this.#catchingUp) this.#awaitQuiet();
+    if (!this.#catchingUp) return;
+    // On a busy roster it is never quiet: what is newer than the stream is no replay.
+    if (this.link.state === "open" && Date.parse(at) >= this.link.ready) this.#catchingUp = false;
+    else this.#awaitQuiet();
   }
 
   #awaitQuiet(): void {
@@ -173,12 +178,18 @@ export class Board {
     const shown = this.rows.get(id);
     if (entry === shown || !entry.schedule) return;
     this.rows.set(id, entry);
+    if (isStranded(shown) || isStranded(entry)) this.conflicts += 1;
     if (!shown?.schedule || isPlacedElsewhere(shown.schedule, entry.schedule)) this.structure += 1;
   }
 
   #gone(id: string): void {
     this.#roster.remove(id);
-    if (this.rows.delete(id)) this.structure += 1;
+    if (this.rows.delete(id)) this.#left();
+  }
+
+  #left(): void {
+    this.structure += 1;
+    this.conflicts += 1;
   }
 
   /** Reads the snapshot until it is there. The rows before stay, marked, until they are replaced. */
@@ -203,7 +214,7 @@ export class Board {
     this.#roster = roster;
     for (const id of this.rows.keys()) if (!roster.entry(id).schedule) this.rows.delete(id);
     for (const id of roster.entries.keys()) this.#show(id);
-    this.structure += 1;
+    this.#left();
   }
 
   async #load(roster: Roster, signal: AbortSignal): Promise<boolean> {
@@ -223,6 +234,10 @@ export class Board {
     }
     return false;
   }
+}
+
+function isStranded(entry: Entry | undefined): boolean {
+  return (entry?.availability?.conflicts.length ?? 0) > 0;
 }
 
 function isPlacedElsewhere(a: Schedule, b: Schedule): boolean {

@@ -9,20 +9,19 @@ const CATALOGUES = { en, de } satisfies Record<string, Record<Key, string>>;
 export type Language = keyof typeof CATALOGUES;
 export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
 
-function preferred(): Language {
-  const known = navigator.languages.map((tag) => tag.split("-")[0]).find((tag) => tag && tag in CATALOGUES);
-  return (known as Language | undefined) ?? "en";
-}
+/** Asked once: a browser makes a new list of its languages with every question. */
+const WANTED = navigator.languages;
+const PREFERRED = WANTED.map((tag) => tag.split("-")[0]).find((tag) => tag && tag in CATALOGUES) as Language | undefined;
 
 /** The language that is shown. */
 export function language(): Language {
-  return settings.language === "auto" ? preferred() : settings.language;
+  return settings.language === "auto" ? (PREFERRED ?? "en") : settings.language;
 }
 
 /** The browser's own variant of the language, for dates and times. */
 function locale(): string {
   const shown = language();
-  return navigator.languages.find((tag) => tag.startsWith(shown)) ?? shown;
+  return WANTED.find((tag) => tag.startsWith(shown)) ?? shown;
 }
 
 type Values<K extends Key> = [Params<K>] extends [never] ? [] : [Record<Params<K>, string | number>];
@@ -32,14 +31,25 @@ export function t<K extends Key>(key: K, ...[values]: Values<K>): string {
   return fill(CATALOGUES[language()][key], values ?? {}, language());
 }
 
+/** How a moment is written. */
+const STYLES = {
+  time: { hour: "numeric", minute: "2-digit" },
+  exactTime: { hour: "numeric", minute: "2-digit", second: "2-digit" },
+  hour: { hour: "numeric" },
+  day: { weekday: "short", day: "numeric", month: "short" },
+  longDay: { weekday: "long", day: "numeric", month: "long", year: "numeric" },
+  weekday: { weekday: "long" },
+} satisfies Record<string, Intl.DateTimeFormatOptions>;
+
+/** To make one costs a thousand times what it costs to use it. */
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${locale()} ${zone} ${settings.clock} ${JSON.stringify(options)}`;
+function format(zone: string, style: keyof typeof STYLES): Intl.DateTimeFormat {
+  const key = `${style} ${zone} ${settings.clock} ${locale()}`;
   let known = formats.get(key);
   if (!known) {
-    const clock = options.hour ? hours() : {};
-    known = new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options, ...clock });
+    const options: Intl.DateTimeFormatOptions = STYLES[style];
+    known = new Intl.DateTimeFormat(locale(), { timeZone: zone, ...options, ...(options.hour ? hours() : {}) });
     formats.set(key, known);
   }
   return known;
@@ -54,26 +64,26 @@ function hours(): Intl.DateTimeFormatOptions {
 
 /** 09:30, or 9:30 AM. */
 export function time(minute: Minute, zone: string): string {
-  return format(zone, { hour: "numeric", minute: "2-digit" }).format(minute * 60_000);
+  return format(zone, "time").format(minute * 60_000);
 }
 
 /** With seconds. */
 export function exactTime(ms: number, zone: string): string {
-  return format(zone, { hour: "numeric", minute: "2-digit", second: "2-digit" }).format(ms);
+  return format(zone, "exactTime").format(ms);
 }
 
 /** 9, or 9 AM: the hours above the timeline. */
 export function hour(minute: Minute, zone: string): string {
-  return format(zone, { hour: "numeric" }).format(minute * 60_000);
+  return format(zone, "hour").format(minute * 60_000);
 }
 
 /** Tue 24 Nov. */
 export function day(minute: Minute, zone: string): string {
-  return format(zone, { weekday: "short", day: "numeric", month: "short" }).format(minute * 60_000);
+  return format(zone, "day").format(minute * 60_000);
 }
 
 export function longDay(minute: Minute, zone: string): string {
-  return format(zone, { weekday: "long", day: "numeric", month: "long", year: "numeric" }).format(minute * 60_000);
+  return format(zone, "longDay").format(minute * 60_000);
 }
 
 /** Tue 24 Nov, 09:30. */
@@ -83,7 +93,7 @@ export function dayTime(minute: Minute, zone: string): string {
 
 /** 09:00–11:00. */
 export function timeRange(start: Minute, end: Minute, zone: string): string {
-  return format(zone, { hour: "numeric", minute: "2-digit" }).formatRange(start * 60_000, end * 60_000);
+  return format(zone, "time").formatRange(start * 60_000, end * 60_000);
 }
 
 /** A wall-clock time `HH:MM` as people write it. */
@@ -101,8 +111,8 @@ export function calendarDay(date: string): string {
 const MONDAY = Date.UTC(2024, 0, 1, 12);
 
 /** The name of a weekday, Monday being 0. */
-export function weekday(index: number, style: "long" | "short" = "long"): string {
-  return format("UTC", { weekday: style }).format(MONDAY + index * 86_400_000);
+export function weekday(index: number): string {
+  return format("UTC", "weekday").format(MONDAY + index * 86_400_000);
 }
 
 /** 90 minutes as 1 h 30 min. */
@@ -116,6 +126,10 @@ export function zoneName(zone: string): string {
   return (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
 }
 
+const lists = new Map<string, Intl.ListFormat>();
+
 export function list(items: string[]): string {
-  return new Intl.ListFormat(locale(), { type: "conjunction" }).format(items);
+  let known = lists.get(locale());
+  if (!known) lists.set(locale(), (known = new Intl.ListFormat(locale(), { type: "conjunction" })));
+  return known.format(items);
 }

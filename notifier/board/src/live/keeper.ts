@@ -108,11 +108,11 @@ export class Keeper {
   }
 
   #take({ id, event, data }: EventSourceMessage): void {
+    const resumed = this.#lastId !== "";
     if (id !== undefined) this.#lastId = id;
     switch (event) {
       case "ready": {
         const ready = JSON.parse(data) as { position: string; serverTime: string; heartbeatSeconds: number };
-        const resumed = this.#lastId !== "";
         this.#lastId ||= ready.position;
         this.#heartbeatMs = ready.heartbeatSeconds * 1000;
         this.#attempts = 0;

@@ -1,4 +1,6 @@
+import { untrack } from "svelte";
 import type { ConflictReason, Job, Schedule } from "../api/types";
+import type { Board } from "../app/board.svelte";
 import type { Entry } from "../state/roster";
 
 /** A job that its contractor's schedule no longer covers. */
@@ -8,8 +10,13 @@ export interface Stranded {
   reason: ConflictReason;
 }
 
-/** All of them, the soonest first. */
-export function stranded(entries: Iterable<Entry>): Stranded[] {
+/** All of them, the soonest first; calculated again when it can be another answer, and not with every change. */
+export function stranded(board: Board): Stranded[] {
+  void board.conflicts;
+  return untrack(() => among(board.rows.values()));
+}
+
+function among(entries: Iterable<Entry>): Stranded[] {
   const found: Stranded[] = [];
   for (const { schedule, availability } of entries) {
     for (const { jobId, reason } of availability?.conflicts ?? []) {
