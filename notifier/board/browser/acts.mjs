@@ -1,5 +1,5 @@
 // Two dispatchers in two browsers: each sees what the other does, within a second.
-import { call, contractor, dispatcher, expect, live, run } from "./desk.mjs";
+import { call, contractor, dispatcher, expect, live, run, violations } from "./desk.mjs";
 
 const territory = `acts-${Date.now().toString(36)}`;
 
@@ -71,6 +71,8 @@ run(async () => {
   await one.getByLabel("Start (London)").fill("12:30");
   await one.getByRole("button", { name: "Book", exact: true }).click();
   await one.getByText(/Bob Noyce has another job then: Valve.*booked by/).waitFor();
+  const found = await violations(one);
+  expect(found.length === 0, found.join("\n"));
   expect((await one.getByLabel("What is to be done").inputValue()) === "Typed with care", "what was typed stays");
   await one.getByLabel("Start (London)").fill("15:00");
   await one.getByRole("button", { name: "Book", exact: true }).click();

@@ -1,5 +1,5 @@
 // A token that ends: the board says so, and goes on where it was once somebody has signed in again.
-import { ask, DEADLINE, expect, live, run, browser } from "./desk.mjs";
+import { ask, DEADLINE, expect, live, run, browser, violations } from "./desk.mjs";
 
 const { BOARD_URL } = process.env;
 
@@ -12,6 +12,7 @@ run(async () => {
   await page.getByLabel("Access token").fill("no token");
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("This token is not accepted").waitFor();
+  await accessible(page);
   await page.getByLabel("Access token").fill(await ask("token 8s"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await live(page);
@@ -19,6 +20,7 @@ run(async () => {
 
   await live(page, "Signed out");
   await page.locator(".scroller.stale").waitFor();
+  await accessible(page);
   await page.getByLabel("Access token").fill(await ask("token 1h"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await live(page);
@@ -36,3 +38,8 @@ run(async () => {
   await live(other);
   await reader.close();
 });
+
+async function accessible(page) {
+  const found = await violations(page);
+  expect(found.length === 0, found.join("\n"));
+}

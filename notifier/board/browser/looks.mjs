@@ -11,6 +11,7 @@ const VIEWS = {
   asked: async (page) => {
     await page.getByRole("tab", { name: "Ask" }).click();
     await page.getByLabel("Day", { exact: true }).last().waitFor();
+    await page.getByRole("button", { name: "Tomorrow morning" }).click();
     await page.getByRole("button", { name: "Find who is free" }).click();
     await page.locator(".found li, .summary").first().waitFor();
   },
@@ -25,6 +26,17 @@ const VIEWS = {
     await page.locator(".name").first().click();
     await page.getByRole("radio", { name: "Time off" }).check();
   },
+  job: async (page) => {
+    await page.getByRole("button", { name: "Later", exact: true }).click();
+    await page.locator(".job").first().press("Enter");
+  },
+  moving: async (page) => {
+    await page.getByRole("button", { name: "Later", exact: true }).click();
+    await page.locator(".job").first().press("m");
+    await page.keyboard.press("Shift+ArrowLeft");
+    await page.locator(".ghost").waitFor();
+  },
+  help: async (page) => page.getByRole("button", { name: "Help and keys" }).click(),
   settings: async (page) => page.getByRole("button", { name: "Settings" }).click(),
 };
 
@@ -46,6 +58,8 @@ run(async () => {
     }
     await page.locator(".row").first().waitFor();
     for (const [view, open] of Object.entries(VIEWS)) {
+      // The board keeps what was chosen in the view before.
+      await page.evaluate(() => localStorage.clear());
       await page.reload();
       await live(page);
       await page.locator(".row").first().waitFor();

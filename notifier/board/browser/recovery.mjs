@@ -1,5 +1,5 @@
 // What goes wrong comes right by itself, and nothing stale is shown as if it were fresh.
-import { call, contractor, dispatcher, expect, ask, live, run, wire } from "./desk.mjs";
+import { call, contractor, dispatcher, expect, ask, live, run, violations, wire } from "./desk.mjs";
 
 const { BOARD_URL, WIRE_PORT } = process.env;
 const territory = "recovery";
@@ -21,6 +21,8 @@ run(async () => {
   line.cut();
   await live(far.page, "Reconnecting");
   await far.page.locator(".scroller.stale").waitFor();
+  const found = await violations(far.page);
+  expect(found.length === 0, found.join("\n"));
   await rename("Ada Two");
   line.mend();
   await live(far.page);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { understand, type Question } from "../src/state/ask";
 
 const BEFORE: Question = { minutes: 60, date: "2026-11-24", part: "day", territory: "", skills: [] };
-const KNOWN = { today: "2026-11-24", territories: ["leeds", "london-north", "london-south"], skills: ["gas", "boiler", "roof-repair"] };
+const KNOWN = { today: "2026-11-24", territories: ["leeds", "london-north", "london-south"], skills: ["gas", "boiler", "roof-repair", "roofing", "electrical"] };
 
 describe("a question in words", () => {
   it.each([
@@ -14,6 +14,8 @@ describe("a question in words", () => {
     ["übermorgen 30 Minuten", { minutes: 30, date: "2026-11-26" }],
     ["next tuesday", { date: "2026-12-01" }],
     ["2026-12-24 evening 1h 30m", { date: "2026-12-24", part: "evening", minutes: 90 }],
+    ["the first free roofer tomorrow morning", { date: "2026-11-25", part: "morning", skills: ["roofing"] }],
+    ["an electrician today", { skills: ["electrical"] }],
     ["hello", {}],
   ] as [string, Partial<Question>][])("%s", (text, said) => {
     expect(understand(text, BEFORE, KNOWN)).toEqual({ ...BEFORE, ...said });

@@ -201,7 +201,27 @@ fn nosniff() -> (axum::http::HeaderName, HeaderValue) {
 
 #[cfg(test)]
 mod tests {
-    use super::{HOST, HeaderMap, HeaderValue, same_host};
+    use axum::body::to_bytes;
+    use axum::response::IntoResponse;
+
+    use super::{HOST, HeaderMap, HeaderValue, pages, same_host};
+
+    #[tokio::test]
+    async fn a_build_without_the_board_says_so_and_how_to_have_it() {
+        let page = pages::index().into_response();
+        assert_eq!(page.status(), 200);
+        let body = to_bytes(page.into_body(), usize::MAX)
+            .await
+            .expect("a body");
+        let text = String::from_utf8_lossy(&body);
+        for told in [
+            "without the dispatcher board",
+            "NOTIFIER_BOARD=require",
+            "/debug/stream",
+        ] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+    }
 
     fn asked_at(host: &'static str, service_url: &str) -> Option<String> {
         let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);

@@ -113,6 +113,18 @@ async fn two_dispatchers_see_each_others_acts_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_has_never_seen_it_books_the_first_free_plumber_in_six_steps() {
+    let deployment = start(SignIn::Automatic).await;
+    play("newcomer.mjs", &deployment, &[], nothing_is_asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_alone_does_everything_and_the_focus_is_always_seen() {
+    let deployment = start(SignIn::Automatic).await;
+    play("keyboard.mjs", &deployment, &[], nothing_is_asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_nothing_in_any_view() {
     let deployment = start(SignIn::Automatic).await;
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("board");

@@ -106,6 +106,11 @@ export class Acts {
     this.toasts = this.toasts.filter((toast) => toast.key !== key);
   }
 
+  /** Takes back the last thing that can be taken back, while it is still told of. */
+  undoLast(): void {
+    this.toasts.findLast((toast) => toast.undo)?.undo?.();
+  }
+
   say(text: string, bad = false): void {
     this.#toast(text, null, bad);
   }

@@ -22,7 +22,8 @@ export type Panel = "ask" | "conflicts" | "changes";
 export type Dialog =
   | { about: "booking"; contractorId: string; start: Minute; minutes: number; title?: string }
   | { about: "job"; contractorId: string; jobId: string; move?: { contractorId: string; start: Minute } }
-  | { about: "contractor"; contractorId: string; date?: string };
+  | { about: "contractor"; contractorId: string; date?: string }
+  | { about: "help" };
 
 export class View {
   readonly mine = Intl.DateTimeFormat().resolvedOptions().timeZone;

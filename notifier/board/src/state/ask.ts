@@ -61,7 +61,9 @@ export function understand(text: string, before: Question, known: { today: strin
   // A slug may be said with spaces: "london north".
   const says = (slug: string): boolean => said.includes(` ${slug} `) || said.includes(` ${slug.replaceAll("-", " ")} `);
   const longest = (a: string, b: string): number => b.length - a.length;
-  const skills = known.skills.filter(says);
+  // A trade is said as a person too: a plumber for plumbing.
+  const roots = said.split(" ").flatMap((word) => (root(word) === word ? [] : [root(word)]));
+  const skills = known.skills.filter((skill) => says(skill) || (skill.length >= SHORTEST_TRADE && roots.includes(root(skill))));
   return {
     minutes: minutesIn(said) ?? before.minutes,
     date: dateIn(said, known.today) ?? before.date,
@@ -69,6 +71,13 @@ export function understand(text: string, before: Question, known: { today: strin
     territory: known.territories.filter(says).sort(longest)[0] ?? before.territory,
     skills: skills.length > 0 ? skills : before.skills,
   };
+}
+
+const SHORTEST_TRADE = 6;
+
+/** What a trade and who has it have in common: plumb of plumbing, plumber and plumbers. */
+function root(word: string): string {
+  return word.replace(/(?:ing|ical|icians?|ers?|ry|s)$/u, "");
 }
 
 function minutesIn(said: string): number | null {

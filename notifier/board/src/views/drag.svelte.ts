@@ -25,7 +25,7 @@ export interface Ground {
 }
 
 /** Every zone's offset is a multiple of it. */
-const STEP = 15;
+export const STEP = 15;
 /** A press that moves less is a click. */
 const SLOP = 5;
 
@@ -33,12 +33,13 @@ export class Drag {
   ghost: Ghost | null = $state.raw(null);
   #pressed: Pressed | null = null;
   #moved = false;
+  #carriedJob: { job: Job; from: string } | null = $state.raw(null);
 
   constructor(readonly ground: Ground) {}
 
   press(event: PointerEvent, contractorId: string, job: Job | null): void {
     // Fingers scroll; they have the forms.
-    if (event.button !== 0 || event.pointerType === "touch" || job?.id.startsWith("new ")) return;
+    if (event.button !== 0 || this.#carriedJob || event.pointerType === "touch" || job?.id.startsWith("new ")) return;
     event.stopPropagation();
     const at = this.#minute(event, contractorId);
     if (at === null) return;
@@ -55,6 +56,42 @@ export class Drag {
     const moved = this.#moved;
     this.#moved = false;
     return moved;
+  }
+
+  /** What the keys carry; a pointer carries nothing then. */
+  get carried(): Ghost | null {
+    return this.#carriedJob && this.ghost;
+  }
+
+  /** Takes a job up by the keys. */
+  carry(job: Job, contractorId: string): void {
+    if (job.id.startsWith("new ") || this.#pressed) return;
+    this.#carriedJob = { job, from: contractorId };
+    this.ghost = { contractorId, jobId: job.id, span: { start: minuteOf(job.start), end: minuteOf(job.end) } };
+  }
+
+  /** To another time. */
+  shift(minutes: number): void {
+    if (!this.ghost) return;
+    const { start, end } = this.ghost.span;
+    const to = round(start + minutes);
+    this.ghost = { ...this.ghost, span: { start: to, end: to + end - start } };
+  }
+
+  /** To another contractor. */
+  give(contractorId: string): void {
+    if (this.ghost) this.ghost = { ...this.ghost, contractorId };
+  }
+
+  /** Puts it down where it is, or back; returns whose it is then. */
+  dropCarried(moved: boolean): string | null {
+    const [carried, ghost] = [this.#carriedJob, this.ghost];
+    this.#carriedJob = null;
+    this.ghost = null;
+    if (!carried || !ghost) return null;
+    if (!moved) return carried.from;
+    this.ground.moved(carried.job, carried.from, ghost.contractorId, ghost.span.start);
+    return ghost.contractorId;
   }
 
   readonly #move = (event: PointerEvent): void => {
