@@ -1,5 +1,5 @@
 // A token that ends: the board says so, and goes on where it was once somebody has signed in again.
-import { ask, DEADLINE, expect, live, run, browser, violations } from "./desk.mjs";
+import { ask, contractor, DEADLINE, expect, live, run, browser, violations } from "./desk.mjs";
 
 const { BOARD_URL } = process.env;
 
@@ -13,10 +13,13 @@ run(async () => {
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.getByText("This token is not accepted").waitFor();
   await accessible(page);
-  await page.getByLabel("Access token").fill(await ask("token 8s"));
+  await page.getByLabel("Access token").fill(await ask("token 10s"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await live(page);
   await page.getByLabel("In your words, or below").fill("half typed");
+  await page.locator(`[data-row="${await contractor(page, "Ada Byron", "expiry")}"] .name`).click();
+  await page.getByRole("button", { name: "Book a job" }).click();
+  await page.getByLabel("What is to be done").fill("half a title");
 
   await live(page, "Signed out");
   await page.locator(".scroller.stale").waitFor();
@@ -24,6 +27,8 @@ run(async () => {
   await page.getByLabel("Access token").fill(await ask("token 1h"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await live(page);
+  expect((await page.getByLabel("What is to be done").inputValue()) === "half a title", "what was typed stays, in the dialog too");
+  await page.keyboard.press("Escape");
   expect((await page.getByLabel("In your words, or below").inputValue()) === "half typed", "what was typed stays");
 
   // No room for one more stream: the board waits as it is told, and says that it is not live.

@@ -53,7 +53,7 @@ run(async () => {
     await live(page);
     if (look === "light") {
       const id = await contractor(page, "Ada Byron", territory);
-      const start = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+      const start = new Date(Date.now() + 86_400_000).toLocaleDateString("en-CA", { timeZone: "Europe/London" });
       await call(page, `/contractors/${id}/jobs`, { body: { title: "Boiler service", start: `${start}T20:00:00Z`, end: `${start}T21:00:00Z` } });
     }
     await page.locator(".row").first().waitFor();

@@ -12,5 +12,14 @@ run(async () => {
   await live(american.page);
   await american.page.getByText(/Last event .*[AP]M|No event yet/).waitFor();
   await american.page.locator(".hour", { hasText: /[AP]M/ }).first().waitFor();
+
+  // What is chosen counts for more, and is kept.
+  await american.page.getByRole("button", { name: "Settings" }).click();
+  await american.page.locator("#settings").getByLabel(/^Clock/).selectOption("24");
+  await american.page.locator("#settings").getByLabel(/^(Language|Sprache)/).selectOption("de");
+  await american.page.reload();
+  await american.page.getByRole("button", { name: "Wer ist frei?" }).waitFor();
+  await american.page.locator(".hour", { hasText: /^\d\d/ }).first().waitFor();
+  expect((await american.page.locator(".hour", { hasText: /[AP]M/ }).count()) === 0, "the clock has 24 hours");
   await american.close();
 });

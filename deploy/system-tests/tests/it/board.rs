@@ -134,6 +134,12 @@ async fn axe_finds_nothing_in_any_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_timeline_shows_everything_on_either_clock_and_moves_for_those_who_want_it() {
+    let deployment = start(SignIn::Automatic).await;
+    play("timeline.mjs", &deployment, &[], nothing_is_asked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn languages_and_clocks_are_those_of_the_browser() {
     let deployment = start(SignIn::Automatic).await;
     play("words.mjs", &deployment, &[], nothing_is_asked).await;
