@@ -4,6 +4,8 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared_events::service::auth::{Minter, Needs, Role, Secret};
 
+use stack::walk::visits;
+
 use crate::world::{World, contractor_with};
 
 const SECRET: &str = "a secret that is only used by tests";
@@ -81,4 +83,70 @@ async fn a_caller_finds_only_what_is_of_its_territories() {
     assert_eq!(get(&world, &foreign, Some(&dispatcher)).await.0, 403);
     let none = token(&world, &[Role::Manager], &[]);
     assert_eq!(items(&get(&world, search, Some(&none)).await.1), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_role_and_territory_meet_as_they_should() {
+    let secret = format!("--auth-hs256-secret={SECRET}");
+    let world = World::with(&["--auth-mode=hs256", &secret]).await;
+    let schedules = [
+        contractor_with(1, 1, &json!({"territory": "leeds"})),
+        contractor_with(2, 1, &json!({"territory": "york"})),
+    ];
+    world.publish(&schedules.iter().collect::<Vec<_>>()).await;
+    for schedule in &schedules {
+        world.told_of(schedule).await;
+    }
+    let ids = schedules
+        .each_ref()
+        .map(|schedule| schedule.contractor_id.to_string());
+    let description = serde_json::to_value(availability_worker::http::openapi()).unwrap();
+    let mut walked = 0;
+    for visit in visits(&description) {
+        let token = token(&world, &[visit.role], visit.territories);
+        assert!(visit.may(), "every role reads");
+        let is_of_one = visit.path.contains("{contractorId}");
+        let queries: &[&str] = match visit.operation.as_str() {
+            "searchAvailability" => &["", "&territory=leeds", "&territory=york"],
+            _ => &["", "&minVersion=1"],
+        };
+        for (query, (number, territory)) in queries.iter().flat_map(|query| {
+            ["leeds", "york"]
+                .into_iter()
+                .enumerate()
+                .map(move |of| (query, of))
+        }) {
+            let path = visit.path.replace("{contractorId}", &ids[number]);
+            let explains = path.ends_with("/explain");
+            let path = if explains {
+                path
+            } else {
+                format!("{path}?durationMinutes=60{query}")
+            };
+            let named = query.strip_prefix("&territory=");
+            let (status, body) = get(&world, &path, Some(&token)).await;
+            let expected = match named {
+                Some(named) if !visit.sees(named) => 403,
+                None if is_of_one && !visit.sees(territory) => 404,
+                _ => 200,
+            };
+            let case = format!("{:?} of {:?}: {path}", visit.role, visit.territories);
+            assert_eq!(status, expected, "{case}: {body}");
+            let told = body.to_string();
+            for (id, of) in ids.iter().zip(["leeds", "york"]) {
+                // A refusal names what was asked for.
+                let asked = path.contains(id);
+                let shown = visit.sees(of)
+                    && status == 200
+                    && (asked || !is_of_one && named.is_none_or(|named| named == of));
+                assert_eq!(
+                    told.contains(id) && (status == 200 || !asked),
+                    shown,
+                    "{case}: {body}"
+                );
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked > 200, "{walked}");
 }

@@ -23,6 +23,7 @@ pub mod state;
 pub mod supervise;
 pub mod system;
 pub mod testbed;
+pub mod walk;
 
 pub use access::AccessKey;
 pub use backends::Backends;

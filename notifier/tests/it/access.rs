@@ -4,10 +4,11 @@ use chrono::TimeDelta;
 use shared_events::service::Clock;
 use shared_events::service::auth::{Minter, Needs, Role, Secret};
 use stack::TestBed;
+use stack::walk::visits;
 
 use crate::admission::assert_told_to_come_again;
-use crate::client::{Client, data, versions};
-use crate::publishing::{Publishing, moved, schedule};
+use crate::client::{Change, Client, data, versions};
+use crate::publishing::{Publishing, contractor, moved, schedule};
 use crate::running::{Running, wait_until};
 
 pub(crate) const SECRET: &str = "a secret that is only used by tests";
@@ -162,4 +163,104 @@ async fn a_stream_ends_with_its_token_and_says_so() {
     let text = all.await.expect("an end").expect("a clean end");
     assert!(text.ends_with(": the token has expired\n"), "{text}");
     assert_eq!(status(asked(&notifier, "").bearer_auth(&token)).await, 401);
+}
+
+#[tokio::test]
+async fn every_route_role_and_territory_meet_as_they_should() {
+    let bed = TestBed::new().await;
+    let publishing = Publishing::new(bed.amqp_url());
+    let notifier = guarded(&bed, &["--max-streams-per-user", "1000"]).await;
+    let description = serde_json::to_value(notifier::http::document()).expect("JSON");
+    let http = reqwest::Client::new();
+    let mut streams = Vec::new();
+    let mut walked = 0;
+    for visit in visits(&description) {
+        let token = token(visit.role, visit.territories, TimeDelta::hours(1));
+        let method = visit.method.parse().expect("a method");
+        let expected = match visit.operation.as_str() {
+            _ if !visit.may() => 403,
+            // A stream that could never show anything.
+            "stream" if visit.territories.is_empty() => 403,
+            "open" | "close" => 204,
+            // It is not set.
+            "open_automatically" => 404,
+            _ => 200,
+        };
+        let case = format!(
+            "{:?} of {:?}: {} {}",
+            visit.role, visit.territories, visit.method, visit.path
+        );
+        let mut request = http
+            .request(method, notifier.url(&visit.path))
+            .bearer_auth(&token);
+        if visit.operation == "open" {
+            request = request.json(&serde_json::json!({ "token": token }));
+        }
+        if visit.path == "/v1/events" {
+            for territory in ["leeds", "york"] {
+                let named = asked(&notifier, &format!("territory={territory}"));
+                let sees = visit.may() && visit.sees(territory);
+                let found = status(named.bearer_auth(&token)).await;
+                assert_eq!(found, if sees { 200 } else { 403 }, "{case}: {territory}");
+                walked += 1;
+            }
+            if expected == 200 {
+                let mut client = Client::of(request).await;
+                let ready = client.next().await;
+                streams.push((visit, token, ready.id, client));
+                walked += 1;
+                continue;
+            }
+        }
+        assert_eq!(status(request).await, expected, "{case}");
+        walked += 1;
+    }
+    // What each may see comes between what it may not.
+    let territories = [
+        "york", "leeds", "york", "leeds", "bath", "york", "leeds", "york", "leeds",
+    ];
+    let messages: Vec<_> = (1..)
+        .zip(territories)
+        .map(|(number, territory)| schedule(number, 1, territory))
+        .collect();
+    publishing.publish(&messages).await;
+    let younger = guarded(
+        &bed,
+        &[
+            "--ring-preload-seconds",
+            "0",
+            "--max-streams-per-user",
+            "1000",
+        ],
+    )
+    .await;
+    for (visit, token, position, mut live) in streams {
+        let shown: Vec<_> = (1..)
+            .zip(territories)
+            .filter(|(_, territory)| visit.sees(territory))
+            .map(|(number, _)| contractor(number))
+            .collect();
+        let about = |changes: &[Change]| -> Vec<_> {
+            changes.iter().map(|change| change.contractor).collect()
+        };
+        let case = format!("{:?} of {:?}", visit.role, visit.territories);
+        assert_eq!(
+            about(&live.changes(shown.len()).await),
+            shown,
+            "{case}, live"
+        );
+        // From the ring, and from the stream.
+        for notifier in [&notifier, &younger] {
+            let again = asked(notifier, "").bearer_auth(&token);
+            let mut again = Client::of(again.header("Last-Event-ID", &position)).await;
+            assert_eq!(again.next().await.event, "ready");
+            assert_eq!(
+                about(&again.changes(shown.len()).await),
+                shown,
+                "{case}, again"
+            );
+            walked += 1;
+        }
+    }
+    assert!(walked > 150, "{walked}");
 }

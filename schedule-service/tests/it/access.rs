@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use shared_events::service::Clock;
 use shared_events::service::auth::{Minter, Role, Secret};
 
+use stack::walk::visits;
+
 use crate::service::{NOW, Reply, Service, job_at};
 
 const SECRET: &str = "a secret that is only used by tests";
@@ -118,6 +120,27 @@ async fn sent(
     }
 }
 
+/// A body that an operation would take.
+fn body_of(operation: &str) -> Option<Value> {
+    Some(match operation {
+        "createContractor" => contractor_in("leeds"),
+        "patchSchedule" => json!({"name": "Ada"}),
+        "putDateOverride" => json!({"windows": []}),
+        "addTimeOff" => json!({"start": "2027-01-01T00:00:00Z", "end": "2027-01-02T00:00:00Z"}),
+        "bookJob" => job_at(12),
+        "patchJob" => json!({"title": "Boiler"}),
+        _ => return None,
+    })
+}
+
+/// A path of the description with what is of a territory.
+fn filled(path: &str, contractor: &str, job: &str) -> String {
+    path.replace("{id}", contractor)
+        .replace("{jobId}", job)
+        .replace("{date}", "2026-12-24")
+        .replace("{timeOffId}", contractor)
+}
+
 /// Every operation of the description, its path filled with what is of a territory; with a body
 /// that would be taken.
 fn operations(contractor: &str, job: &str) -> Vec<(String, String, Option<Value>)> {
@@ -125,23 +148,9 @@ fn operations(contractor: &str, job: &str) -> Vec<(String, String, Option<Value>
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods") {
-            let body = match operation["operationId"].as_str().expect("an id") {
-                "createContractor" => Some(contractor_in("leeds")),
-                "patchSchedule" => Some(json!({"name": "Ada"})),
-                "putDateOverride" => Some(json!({"windows": []})),
-                "addTimeOff" => {
-                    Some(json!({"start": "2027-01-01T00:00:00Z", "end": "2027-01-02T00:00:00Z"}))
-                }
-                "bookJob" => Some(job_at(12)),
-                "patchJob" => Some(json!({"title": "Boiler"})),
-                _ => None,
-            };
-            let path = path
-                .replace("{id}", contractor)
-                .replace("{jobId}", job)
-                .replace("{date}", "2026-12-24")
-                .replace("{timeOffId}", contractor);
-            operations.push((method.to_uppercase(), path, body));
+            let id = operation["operationId"].as_str().expect("an id");
+            let path = filled(path, contractor, job);
+            operations.push((method.to_uppercase(), path, body_of(id)));
         }
     }
     operations
@@ -204,44 +213,58 @@ async fn every_route_asks_for_a_token_and_for_a_role_that_includes_it() {
 #[tokio::test]
 async fn every_route_role_and_territory_meet_as_they_should() {
     let guarded = Guarded::start().await;
-    let territories: [&[&str]; 5] = [&["leeds"], &["york"], &["leeds", "york"], &["*"], &[]];
+    let description = serde_json::to_value(schedule_service::http::openapi()).expect("JSON");
     let mut walked = 0;
-    for (method, path, body) in operations(&guarded.leeds, &guarded.leeds_job) {
-        let is_of_leeds = path.contains(&guarded.leeds) || path.contains(&guarded.leeds_job);
-        for role in [Role::Admin, Role::Dispatcher, Role::Manager, Role::Service] {
-            for territories in territories {
-                let token = minted(&Token {
-                    subject: "x",
-                    roles: &[role],
-                    territories,
-                });
-                let may = method == "GET" || matches!(role, Role::Admin | Role::Dispatcher);
-                let sees = territories.iter().any(|t| ["leeds", "*"].contains(t));
-                if may && sees && method == "DELETE" {
-                    continue;
-                }
-                // What may be done is shown with a body that is refused later, so that nothing changes.
-                let body = match (may && sees, &body) {
-                    (true, Some(_)) => Some(json!({"nonsense": true})),
-                    _ => body.clone(),
-                };
-                let reply = guarded.send(&method, &path, &token, body.as_ref()).await;
-                let reads = method == "GET";
-                let expected = match (may, sees, reads) {
-                    (true, true, false) => 422,
-                    (true, false, _) if is_of_leeds => 404,
-                    // Lists may be empty.
-                    (true, _, true) => 200,
-                    // The role, or a contractor that is to be made in leeds.
-                    _ => 403,
-                };
-                let case = format!("{role:?} of {territories:?}: {method} {path}");
-                assert_eq!(reply.status, expected, "{case}: {}", reply.text);
-                let told = reply.text.contains(&guarded.leeds);
-                assert!(sees || !told || expected == 404, "{case}: {}", reply.text);
-                walked += 1;
-            }
+    for visit in visits(&description) {
+        let path = filled(&visit.path, &guarded.leeds, &guarded.leeds_job);
+        let is_of_leeds = path != visit.path;
+        let token = minted(&Token {
+            subject: "x",
+            roles: &[visit.role],
+            territories: visit.territories,
+        });
+        let (may, sees) = (visit.may(), visit.sees("leeds"));
+        if may && sees && visit.method == "DELETE" {
+            continue;
         }
+        // What may be done is shown with a body that is refused later, so that nothing changes.
+        let body = match (may && sees, body_of(&visit.operation)) {
+            (true, Some(_)) => Some(json!({"nonsense": true})),
+            (_, body) => body,
+        };
+        let reply = guarded
+            .send(&visit.method, &path, &token, body.as_ref())
+            .await;
+        let reads = visit.method == "GET";
+        let expected = match (may, sees, reads) {
+            (true, true, false) => 422,
+            (true, false, _) if is_of_leeds => 404,
+            // Lists may be empty.
+            (true, _, true) => 200,
+            // The role, or a contractor that is to be made in leeds.
+            _ => 403,
+        };
+        let case = format!(
+            "{:?} of {:?}: {} {path}",
+            visit.role, visit.territories, visit.method
+        );
+        assert_eq!(reply.status, expected, "{case}: {}", reply.text);
+        // Lists and bulk reads hold what is of the caller's territories, and nothing else.
+        let lists = reads && !is_of_leeds && reply.status == 200;
+        for (id, territory) in [(&guarded.leeds, "leeds"), (&guarded.york, "york")] {
+            let told = reply.text.contains(id);
+            assert!(
+                !lists || told == visit.sees(territory),
+                "{case}: {}",
+                reply.text
+            );
+            assert!(
+                visit.sees(territory) || !told || expected == 404,
+                "{case}: {}",
+                reply.text
+            );
+        }
+        walked += 1;
     }
     assert!(walked > 250, "{walked}");
 }

@@ -16,6 +16,7 @@ mod exact_payloads;
 mod failover;
 mod foreign_clients;
 mod full_disk;
+mod hostile_clients;
 mod kills;
 mod model;
 mod notifier_restarts;
