@@ -76,7 +76,16 @@ async fn the_page_may_run_and_ask_what_the_settings_name_and_nothing_else() {
         policy.contains("connect-src 'self' https://write.example https://read.example:8443;"),
         "{policy}"
     );
+    for part in [
+        "default-src 'none'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ] {
+        assert!(policy.contains(part), "{policy}");
+    }
     assert_eq!(header(&page, "referrer-policy"), "no-referrer");
+    assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+    assert_eq!(header(&page, "x-frame-options"), "DENY");
     let told: Value = serde_json::from_slice(
         &get(&notifier, "/board.json", &[])
             .await

@@ -201,6 +201,22 @@ async fn an_expired_token_and_a_full_notifier_are_told_and_overcome() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_access_is_off_the_board_and_every_log_warn_of_it() {
+    let deployment = Deployment::start_with(|system| {
+        ServiceKind::ALL.into_iter().fold(system, |system, kind| {
+            system.env(kind, "AUTH_MODE", "disabled")
+        })
+    })
+    .await;
+    play("open.mjs", &deployment, &[], nothing_is_asked).await;
+    for kind in ServiceKind::ALL {
+        let log = deployment.system.service(kind).log();
+        let warns = |line: &str| line.contains("WARN") && line.contains("AUTH_MODE");
+        assert!(log.lines().any(warns), "{}: {log}", kind.name());
+    }
+}
+
 /// Plays `frames.mjs` with as many contractors as it asks for, and then 20 changes a second.
 async fn play_frames(env: &[(&str, &str)]) {
     let deployment = start(SignIn::Automatic).await;

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpStream as StdStream};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::Client;
 use stack::{AccessKey, ServiceKind};
 use system_tests::Deployment;
@@ -59,6 +60,14 @@ fn address(url: &str) -> SocketAddr {
 fn client() -> Client {
     let client = Client::builder().no_proxy().pool_max_idle_per_host(0);
     client.timeout(PATIENCE).build().expect("a client")
+}
+
+/// For this process and those that it starts, each of which holds one end of every connection.
+fn allow_many_files() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("up to the hard limit");
+    let needed = u64::try_from(IDLE).expect("small") + 1_000;
+    assert!(most > needed, "this test needs {needed} open files");
 }
 
 async fn assert_served(client: &Client, url: &str) {
@@ -135,6 +144,7 @@ async fn who_asks_too_slowly_is_cut_off_at_every_listener_even_if_it_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_connections_that_say_nothing_keep_nobody_out() {
+    allow_many_files();
     let deployment = Deployment::start().await;
     let client = client();
     for url in routes(&deployment) {
