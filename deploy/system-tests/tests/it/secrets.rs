@@ -2,7 +2,7 @@
 
 use reqwest::{Client, Method};
 use serde_json::json;
-use stack::{AccessKey, ServiceKind};
+use stack::{AccessKey, ServiceKind, TestBed};
 use system_tests::Deployment;
 
 /// Each deployment looks through its logs when it ends, so what is asserted here is the rest: answers and
@@ -47,6 +47,46 @@ async fn no_log_no_answer_and_no_metric_gives_a_token_a_password_or_the_secret_a
     for request in told {
         let text = request.send().await.unwrap().text().await.unwrap();
         assert!(!text.contains(begin) && !text.contains(secret), "{text}");
+    }
+    deployment.assert_sound().await;
+}
+
+/// `/proc/PID/environ` is what a core dump and a list of processes show of a service that runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_come_from_files_are_in_no_environment_and_no_command_line() {
+    let bed = TestBed::new().await;
+    let backends = bed.backends();
+    let secret = AccessKey::of_this_process().secret().reveal();
+    let secrets = [
+        ("DATABASE_URL", backends.database_url.as_str()),
+        ("AMQP_URL", &backends.amqp_url),
+        ("REDIS_URL", &backends.redis_url),
+        ("AUTH_HS256_SECRET", secret),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let deployment = Deployment::on(backends.clone(), |mut builder| {
+        for (name, value) in secrets {
+            let path = folder.path().join(name);
+            std::fs::write(&path, value).unwrap();
+            let path = path.to_str().unwrap();
+            for kind in ServiceKind::ALL {
+                // Empty is not set.
+                builder = builder.env(kind, name, "");
+                builder = builder.env(kind, &format!("{name}_FILE"), path);
+            }
+        }
+        builder
+    })
+    .await;
+    for kind in ServiceKind::ALL {
+        let pid = deployment.system.service(kind).pid();
+        for listing in ["environ", "cmdline"] {
+            let shown = std::fs::read(format!("/proc/{pid}/{listing}")).unwrap();
+            let shown = String::from_utf8_lossy(&shown);
+            for (name, value) in secrets {
+                assert!(!shown.contains(value), "{} {listing}: {name}", kind.name());
+            }
+        }
     }
     deployment.assert_sound().await;
 }
