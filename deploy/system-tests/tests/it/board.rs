@@ -241,6 +241,14 @@ async fn play_frames(env: &[(&str, &str)]) {
         "done".to_owned()
     })
     .await;
+    // However many it opens with, the board asks no faster than a caller may.
+    for kind in ServiceKind::ALL {
+        let url = deployment.system.service(kind).url();
+        let metrics = reqwest::get(format!("{url}/metrics")).await.unwrap();
+        let text = metrics.text().await.unwrap();
+        assert!(text.contains("http_requests_total{"), "{text}");
+        assert!(!text.contains("status=\"429\""), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
