@@ -14,7 +14,7 @@ await broker.consume(
     const { schedule, ...rest } = data;
     const offset = message.properties.headers["x-stream-offset"];
     const name = type === "rosterwire.schedule.updated.v1" ? "schedule.updated" : "availability.updated";
-    const frame = `id: ${offset}\nevent: ${name}\ndata: ${JSON.stringify(rest)}\n\n`;
+    const frame = Buffer.from(`id: ${offset}\nevent: ${name}\ndata: ${JSON.stringify(rest)}\n\n`);
     for (const client of clients) client.write(frame);
     broker.ack(message);
   },
