@@ -51,10 +51,14 @@ run(async () => {
     await page.mouse.up();
   };
 
-  // Drawn on the timeline: the form knows who and when.
+  // Drawn on the timeline: the form knows who and when. Booked, and undone.
   await drag(one, await at(one, ada, 18.02), await at(one, ada, 19.02));
   expect((await one.getByLabel("Start (London)").inputValue()) === "18:00", "drawn from 18:00");
-  await one.getByRole("button", { name: "Close" }).last().click();
+  await one.getByLabel("What is to be done").fill("Drawn");
+  await one.getByRole("button", { name: "Book", exact: true }).click();
+  await job(other, ada, "Drawn").and(other.getByRole("button", { name: /18:00–19:00/ })).waitFor();
+  await one.getByRole("button", { name: "Undo" }).click();
+  await job(other, ada, "Drawn").waitFor({ state: "detached" });
   const day = await one.locator("input.date").inputValue();
   const book = (who, start, end, name) =>
     call(one, `/contractors/${who}/jobs`, { body: { title: name, start: `${day}T${start}:00Z`, end: `${day}T${end}:00Z`, bufferBeforeMinutes: 0, bufferAfterMinutes: 0 } });
@@ -65,6 +69,22 @@ run(async () => {
   await drag(other, await at(other, ada, 11), await at(other, bob, 13));
   await job(one, bob, "Valve").waitFor();
   await job(one, ada, "Valve").waitFor({ state: "detached" });
+
+  // Opened before its move is answered: the dialog waits, and then knows the schedule as it is.
+  let answer;
+  const answered = new Promise((resolve) => (answer = resolve));
+  await one.route("**/v1/jobs/**", async (route) => {
+    await answered;
+    await route.continue();
+  });
+  await drag(one, await at(one, bob, 13), await at(one, bob, 12));
+  await job(one, bob, "Valve").and(one.getByRole("button", { name: /11:00–13:00/ })).click();
+  expect((await one.locator("dialog").count()) === 0, "the dialog waits for the answer");
+  answer();
+  await one.getByLabel("Start (London)").waitFor();
+  expect((await one.getByLabel("Start (London)").inputValue()) === "11:00", "the dialog is about the job as it is now");
+  await one.unroute("**/v1/jobs/**");
+  await one.getByRole("button", { name: "Close" }).last().click();
 
   // The form's truth: who has the slot, and nothing typed is lost.
   await one.locator(`[data-row="${bob}"] .name`).click();

@@ -77,6 +77,11 @@ export class Acts {
     return this.#pending.some((pending) => id in pending.shown && pending.until === null);
   }
 
+  /** Whether what is shown of this contractor is ahead of what the services have said. */
+  isAhead(id: string): boolean {
+    return this.shown(id) !== this.board.rows.get(id);
+  }
+
   /** Does it; null where it is done. */
   async perform(act: Act, undoing: ((text: string) => string) | null): Promise<Trouble | null> {
     const pending: Pending = { shown: act.shown, until: null };
