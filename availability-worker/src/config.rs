@@ -38,9 +38,9 @@ pub struct Config {
     pub event_max_bytes: u32,
 
     /// Seconds after which one of all workers compares the whole cache with schedule-service and makes
-    /// good what differs, as after a purge of the queue; 0: never unasked. A deleted queue is noticed
-    /// at once whatever this says
-    #[arg(long, env = "RECONCILE_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(0..=604_800))]
+    /// good what differs: what a purge of the queue takes is missing for so long; 0: never unasked. A
+    /// deleted queue is noticed at once whatever this says
+    #[arg(long, env = "RECONCILE_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(0..=604_800))]
     pub reconcile_seconds: u64,
 
     /// Milliseconds that a request waits for its `minVersion` before it is answered 503

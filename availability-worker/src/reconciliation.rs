@@ -2,7 +2,8 @@
 //!
 //! Events that were answered for are not lost by any crash. But an operator can delete or purge the
 //! queue that they wait in, and then nothing else would ever tell the cache. So everything is gone
-//! through after the broker has taken the queue away, and now and then unasked. What is stored here
+//! through after the broker has taken the queue away, and, since no broker tells of a purge, every few
+//! minutes unasked. What is stored here
 //! is told like any other change, since the streams missed it too.
 
 use std::sync::Arc;

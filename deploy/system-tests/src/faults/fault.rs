@@ -12,13 +12,18 @@ use tokio::time::{sleep, timeout};
 
 use super::load::Load;
 use super::site::{INSTANCES, MUTANT, Site};
-use super::witness::Witness;
+use super::witness::{Witness, waiting};
+use crate::http::{Answer, client};
 use crate::subscriber::SCHEDULE_UPDATED_QUEUE;
+
+const STREAM: &str = "notifier.updates";
 
 /// Longer than two heartbeats and than every wait for an answer of the broker.
 const LONG: Duration = Duration::from_secs(6);
 /// Long enough for everything that is in hand to feel it.
 const SHORT: Duration = Duration::from_secs(3);
+/// How many events a purge takes at least.
+const PURGED: u32 = 20;
 /// How long the broker may take until it notices what alarms it.
 const ALARM: Duration = Duration::from_mins(1);
 /// How long a service may take until it comes to a crash point.
@@ -68,6 +73,8 @@ pub enum Fault {
     Resets(Backend),
     /// The workers' queue is deleted.
     DeleteQueue,
+    /// The workers' queue is purged of what waits in it.
+    PurgeQueue,
     /// The notifiers' stream is deleted.
     DeleteStream,
     /// The exchange is deleted.
@@ -130,6 +137,7 @@ impl Fault {
             Self::Crash(WORKER, "worker.cached"),
             Self::Crash(WORKER, "worker.told"),
             Self::DeleteQueue,
+            Self::PurgeQueue,
             Self::DeleteStream,
             Self::DeleteExchange,
             Self::CloseConnections,
@@ -170,6 +178,7 @@ impl Fault {
             Self::Throttle(backend) => format!("link to {} at 10 KB/s", server(backend)),
             Self::Resets(backend) => format!("link to {} reset", server(backend)),
             Self::DeleteQueue => "workers' queue deleted".to_owned(),
+            Self::PurgeQueue => "workers' queue purged".to_owned(),
             Self::DeleteStream => "stream deleted".to_owned(),
             Self::DeleteExchange => "exchange deleted".to_owned(),
             Self::CloseConnections => "connections closed by the operator".to_owned(),
@@ -274,6 +283,7 @@ impl Fault {
                 hold();
                 Ok(())
             }
+            Self::PurgeQueue => purge(site, hold).await,
             Self::MemoryAlarm => {
                 let raise = ["set_vm_memory_high_watermark", "absolute", "1MB"];
                 let end = ["set_vm_memory_high_watermark", "0.4"];
@@ -314,7 +324,7 @@ impl Fault {
         let management = site.management()?;
         match self {
             Self::DeleteQueue => management.delete_queue(SCHEDULE_UPDATED_QUEUE).await,
-            Self::DeleteStream => management.delete_queue("notifier.updates").await,
+            Self::DeleteStream => management.delete_queue(STREAM).await,
             Self::DeleteExchange => {
                 witness.excuse();
                 management.delete_exchange("rosterwire.events").await
@@ -386,6 +396,72 @@ async fn kill_and_start(victims: &[Arc<Server>], then: impl Fn()) -> Result<(), 
     Ok(())
 }
 
+/// Takes away what waits in the workers' queue, and has one more worker compare its cache with
+/// schedule-service as every worker does by default.
+async fn purge(site: &Site, then: impl Fn()) -> Result<(), String> {
+    let workers: Vec<_> = (0..INSTANCES)
+        .map(|number| service(site, WORKER, number))
+        .collect::<Result<_, _>>()?;
+    for worker in &workers {
+        worker.pause();
+    }
+    // What they held waits again once their connections have been closed for want of heartbeats.
+    let amqp_url = site.direct().amqp_url;
+    let wait = async {
+        while waiting(&amqp_url, &[SCHEDULE_UPDATED_QUEUE])
+            .await
+            .is_none_or(|events| events < PURGED)
+        {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let waited = timeout(ALARM, wait).await;
+    then();
+    let management = site.management()?;
+    let purged = management.purge_queue(SCHEDULE_UPDATED_QUEUE).await;
+    for worker in &workers {
+        worker.resume();
+    }
+    waited.map_err(|_| format!("no {PURGED} events wait within {ALARM:?}"))?;
+    purged.map_err(words)?;
+    if management.purge_queue(STREAM).await.is_ok() {
+        return Err("the broker has purged a stream, which nothing makes good".to_owned());
+    }
+    compare(site).await
+}
+
+/// Runs one more worker until it has compared everything.
+async fn compare(site: &Site) -> Result<(), String> {
+    let setting = ("RECONCILE_SECONDS", "1");
+    let worker = spawn(site, ServiceKind::AvailabilityWorker, setting).await?;
+    let (metrics, client) = (format!("{}/metrics", worker.url()), client());
+    let compared = async {
+        loop {
+            let answer = Answer::to(client.get(&metrics)).await.map_err(words)?;
+            let text = answer.body.as_str().unwrap_or_default();
+            if text.contains("\navailability_reconciliations_total") {
+                return worker.stop().await.map_err(words);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(ALARM, compared)
+        .await
+        .map_err(|_| format!("nothing is compared within {ALARM:?}"))?
+}
+
+/// Starts one more instance.
+async fn spawn(site: &Site, kind: ServiceKind, setting: (&str, &str)) -> Result<Service, String> {
+    let mut settings = ServiceSettings::new(kind, site.system.folder(), &site.direct())
+        .map_err(words)?
+        .env("SCHEDULE_SERVICE_URL", site.system.schedule_url())
+        .env(setting.0, setting.1);
+    if let Some(mutant) = &site.mutant {
+        settings = settings.env(MUTANT, mutant);
+    }
+    Service::spawn(kind, settings).await.map_err(words)
+}
+
 /// Has the broker raise an alarm, and end it, by changing a limit.
 async fn alarm(site: &Site, raise: &[&str], end: &[&str], then: impl Fn()) -> Result<(), String> {
     let management = site.management()?;
@@ -423,15 +499,8 @@ async fn crash(
     then: impl Fn(),
 ) -> Result<(), String> {
     let kind = kind(name).ok_or("no such service")?;
-    let mut settings = ServiceSettings::new(kind, site.system.folder(), &site.direct())
-        .map_err(words)?
-        .env("SCHEDULE_SERVICE_URL", site.system.schedule_url())
-        .env("ROSTERWIRE_FAILPOINT", point);
-    if let Some(mutant) = &site.mutant {
-        settings = settings.env(MUTANT, mutant);
-    }
     // It may come to the point while it starts, which ends it just as well.
-    let Ok(doomed) = Service::spawn(kind, settings).await else {
+    let Ok(doomed) = spawn(site, kind, ("ROSTERWIRE_FAILPOINT", point)).await else {
         return Ok(());
     };
     let ends = async {

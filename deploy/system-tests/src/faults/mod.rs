@@ -77,6 +77,14 @@ pub async fn run(plan: &Plan) -> Result<Report, String> {
             deck.shuffle(&mut rng);
         }
         let Some(fault) = deck.pop() else { break };
+        // What mends it would make good what those before have lost.
+        if fault == Fault::PurgeQueue {
+            load.pause().await;
+            if let Err(violation) = checker.check().await {
+                report.violation_before(fault, &violation);
+                break;
+            }
+        }
         load.go_on();
         sleep(CALM).await;
         let injected = fault.inject(&site, &load, &witness, &mut rng).await;

@@ -87,6 +87,14 @@ impl Report {
         ));
     }
 
+    pub(super) fn violation_before(&mut self, fault: Fault, what: &str) {
+        let number = self.recoveries.len();
+        self.violation = Some(format!(
+            "after {number} faults, before \"{}\": {what}",
+            fault.name()
+        ));
+    }
+
     pub(super) fn violation_at_end(&mut self, what: &str) {
         self.violation = Some(format!(
             "after all {} faults: {what}",
