@@ -39,6 +39,11 @@ soak *arguments:
     SQLX_OFFLINE=true cargo build --workspace --bins
     SQLX_OFFLINE=true cargo run --quiet -p system-tests --bin soak -- {{arguments}}
 
+# The memory of each service while the worker has a hundred thousand events to make good.
+backlog:
+    SQLX_OFFLINE=true cargo build --release --package schedule-service --package availability-worker --package notifier
+    SQLX_OFFLINE=true STACK_BIN_DIR={{ justfile_directory() }}/target/release cargo run --quiet -p stack -- exec -- cargo nextest run -p system-tests --run-ignored only --no-capture backlog
+
 # Measures the whole system.
 bench *arguments:
     SQLX_OFFLINE=true cargo build --release --workspace --bins

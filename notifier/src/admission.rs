@@ -212,6 +212,7 @@ mod tests {
     use super::{Admission, Refused};
     use crate::caller::Caller;
     use crate::config::Cli;
+    use std::net::IpAddr;
     use std::time::Duration;
     use tokio::time::Instant;
 
@@ -225,14 +226,7 @@ mod tests {
     }
 
     fn from(address: &str) -> Caller {
-        Caller {
-            address: address.parse().expect("an address"),
-            user: None,
-            agent: "".into(),
-            connection: None,
-            line: None,
-            expires_at: None,
-        }
+        Caller::at(address.parse::<IpAddr>().expect("an address"))
     }
 
     #[test]

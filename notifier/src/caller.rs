@@ -59,6 +59,21 @@ impl Caller {
     }
 }
 
+#[cfg(test)]
+impl Caller {
+    /// Somebody at an address of whom nothing else is known.
+    pub(crate) fn at(address: impl Into<IpAddr>) -> Self {
+        Self {
+            address: address.into(),
+            user: None,
+            agent: "".into(),
+            connection: None,
+            line: None,
+            expires_at: None,
+        }
+    }
+}
+
 /// Where access is not checked there is no token and so no end of one, and anybody may be anyone.
 fn user(known: &service::Caller) -> Option<Arc<str>> {
     known.expires_at().map(|_| known.subject().into())

@@ -128,14 +128,7 @@ mod tests {
     use std::sync::Arc;
 
     fn slot() -> Slot {
-        let caller = Caller {
-            address: [127, 0, 0, 1].into(),
-            user: None,
-            agent: "".into(),
-            connection: None,
-            line: None,
-            expires_at: None,
-        };
+        let caller = Caller::at([127, 0, 0, 1]);
         Slot::new(caller, Arc::default(), DateTime::UNIX_EPOCH)
     }
 

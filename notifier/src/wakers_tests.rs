@@ -26,15 +26,11 @@ fn change(kind: Kind, contractor: u128, territory: &str, previous: Option<&str>)
 }
 
 fn client(query: &str) -> Slot {
-    let caller = Caller {
-        address: [127, 0, 0, 1].into(),
-        user: None,
-        agent: "".into(),
-        connection: None,
-        line: None,
-        expires_at: Some(DateTime::UNIX_EPOCH),
-    };
     let filter = Filter::parse(query, 10).expect("a filter");
+    let caller = Caller {
+        expires_at: Some(DateTime::UNIX_EPOCH),
+        ..Caller::at([127, 0, 0, 1])
+    };
     Slot::new(caller, Arc::new(filter), DateTime::UNIX_EPOCH)
 }
 

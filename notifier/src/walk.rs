@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
 
     /// Gives a client what there is for it: by its line, where it has one and its task sleeps;
     /// otherwise by waking the task.
-    pub fn serve(&mut self, slot: &Slot) {
+    fn serve(&mut self, slot: &Slot) {
         if !self.has_served(slot) {
             slot.wake();
         }
@@ -112,7 +112,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts what was sent, and forgets what was found.
-    pub fn pause(&mut self) {
+    fn pause(&mut self) {
         self.found = None;
         self.delivered
             .frames

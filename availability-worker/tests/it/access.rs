@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared_events::service::auth::{Minter, Needs, Role, Secret};
 
 use stack::walk::visits;
+use uuid::Uuid;
 
 use crate::world::{World, contractor_with};
 
@@ -27,14 +28,8 @@ async fn get(world: &World, path: &str, token: Option<&str>) -> (u16, Value) {
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
-#[test]
-fn every_route_declares_what_it_takes() {
-    let undeclared = Needs::undeclared(&availability_worker::http::openapi());
-    assert_eq!(undeclared, Vec::<String>::new());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_caller_finds_only_what_is_of_its_territories() {
+/// A world that wants tokens, and one contractor in each of the two territories.
+async fn leeds_and_york() -> (World, [Uuid; 2]) {
     let secret = format!("--auth-hs256-secret={SECRET}");
     let world = World::with(&["--auth-mode=hs256", &secret]).await;
     let schedules = [
@@ -45,7 +40,19 @@ async fn a_caller_finds_only_what_is_of_its_territories() {
     for schedule in &schedules {
         world.told_of(schedule).await;
     }
-    let (leeds, york) = (schedules[0].contractor_id, schedules[1].contractor_id);
+    let ids = schedules.each_ref().map(|schedule| schedule.contractor_id);
+    (world, ids)
+}
+
+#[test]
+fn every_route_declares_what_it_takes() {
+    let undeclared = Needs::undeclared(&availability_worker::http::openapi());
+    assert_eq!(undeclared, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_finds_only_what_is_of_its_territories() {
+    let (world, [leeds, york]) = leeds_and_york().await;
     let dispatcher = token(&world, &[Role::Dispatcher], &["leeds"]);
     let all = token(&world, &[Role::Service], &["*"]);
     let nobody = token(&world, &[], &["*"]);
@@ -87,19 +94,8 @@ async fn a_caller_finds_only_what_is_of_its_territories() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_role_and_territory_meet_as_they_should() {
-    let secret = format!("--auth-hs256-secret={SECRET}");
-    let world = World::with(&["--auth-mode=hs256", &secret]).await;
-    let schedules = [
-        contractor_with(1, 1, &json!({"territory": "leeds"})),
-        contractor_with(2, 1, &json!({"territory": "york"})),
-    ];
-    world.publish(&schedules.iter().collect::<Vec<_>>()).await;
-    for schedule in &schedules {
-        world.told_of(schedule).await;
-    }
-    let ids = schedules
-        .each_ref()
-        .map(|schedule| schedule.contractor_id.to_string());
+    let (world, ids) = leeds_and_york().await;
+    let ids = ids.map(|id| id.to_string());
     let description = serde_json::to_value(availability_worker::http::openapi()).unwrap();
     let mut walked = 0;
     for visit in visits(&description) {

@@ -105,6 +105,27 @@ pub fn marked_with(name: &str, folder: &Path) -> Vec<u32> {
         .collect()
 }
 
+/// Memory of a process that is resident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resident {
+    /// At this moment.
+    Now,
+    /// The most that it has had.
+    Most,
+}
+
+/// How much of it there is, in KiB; none where there is no such process.
+#[must_use]
+pub fn resident_kib(pid: u32, which: Resident) -> Option<u32> {
+    let name = match which {
+        Resident::Now => "VmRSS:",
+        Resident::Most => "VmHWM:",
+    };
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_ascii_whitespace().next()?.parse().ok()
+}
+
 fn cwd(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/cwd"))
 }
@@ -152,5 +173,7 @@ mod tests {
         assert!(!own.zombie);
         assert!(descendants(own.parent).contains(&own.pid));
         assert!(still_runs(&own));
+        let [now, most] = [Resident::Now, Resident::Most].map(|it| resident_kib(own.pid, it));
+        assert!(now > Some(0) && most > Some(0));
     }
 }

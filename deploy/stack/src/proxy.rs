@@ -1,10 +1,11 @@
 //! A wire that can be cut: a TCP proxy in front of a server.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -53,11 +54,19 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port and passes on to `target`, such as `127.0.0.1:5432`.
+    /// One before the server of `url`, and the URL that leads through it.
     ///
     /// # Errors
-    /// When it cannot listen.
-    pub async fn start(target: &str) -> Result<Self> {
+    /// When `url` names no server, or it cannot listen.
+    pub async fn before(url: &str) -> Result<(Self, String)> {
+        let place = authority(url).with_context(|| format!("{url} is no URL"))?;
+        let proxy = Self::start(&url[place.clone()]).await?;
+        let mut through = url.to_owned();
+        through.replace_range(place, &proxy.address());
+        Ok((proxy, through))
+    }
+
+    async fn start(target: &str) -> Result<Self> {
         let port = ports::reserve()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).await?;
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
@@ -120,10 +129,15 @@ impl Proxy {
         self.resets.send_modify(|count| *count += 1);
     }
 
-    /// Passes new connections on to another server, as a name or a virtual address does after a
+    /// Passes new connections on to the server of `url`, as a name or a virtual address does after a
     /// failover; those that are open stay where they are.
-    pub fn retarget(&self, target: &str) {
-        self.target.send_replace(target.to_owned());
+    ///
+    /// # Errors
+    /// When `url` names no server.
+    pub fn retarget(&self, url: &str) -> Result<()> {
+        let place = authority(url).with_context(|| format!("{url} is no URL"))?;
+        self.target.send_replace(url[place].to_owned());
+        Ok(())
     }
 
     /// Lets everything pass again.
@@ -136,6 +150,16 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// Where the `host:port` of a URL stands in it.
+fn authority(url: &str) -> Option<Range<usize>> {
+    let start = url.find("://")? + "://".len();
+    let end = url[start..]
+        .find('/')
+        .map_or(url.len(), |length| start + length);
+    let user = url[start..end].rfind('@').map_or(0, |length| length + 1);
+    Some(start + user..end)
 }
 
 async fn pass(

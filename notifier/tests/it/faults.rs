@@ -121,10 +121,7 @@ async fn a_client_that_comes_before_the_broker_is_served_when_there_is_one() {
 async fn a_half_open_connection_is_noticed_and_costs_no_event() {
     let bed = TestBed::new().await;
     let publishing = Publishing::new(bed.amqp_url());
-    let (front, vhost) = bed.amqp_url().rsplit_once('/').expect("a virtual host");
-    let (credentials, target) = front.rsplit_once('@').expect("a user");
-    let wire = Proxy::start(target).await.expect("a wire");
-    let url = format!("{credentials}@{}/{vhost}", wire.address());
+    let (wire, url) = Proxy::before(bed.amqp_url()).await.expect("a wire");
     let notifier = Running::start(&url, &["--amqp-heartbeat-seconds", "1"]).await;
     let mut client = Client::connect(&notifier, "").await;
 

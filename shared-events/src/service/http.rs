@@ -100,6 +100,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
 const BACKLOG: u32 = 4096;
 
 /// The largest head of a request over HTTP/1.1; a larger one is answered 431. Buffers grow no further.
+/// What answers it knows no request, so it tells no name of one.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// The largest head of a request over HTTP/2; a larger one is answered 431.

@@ -16,9 +16,7 @@ async fn ping(stream: &mut TcpStream) -> std::io::Result<[u8; 7]> {
 #[tokio::test]
 async fn a_proxy_passes_falls_silent_and_cuts() {
     let bed = TestBed::new().await;
-    let proxy = Proxy::start(bed.redis_url().trim_start_matches("redis://"))
-        .await
-        .unwrap();
+    let (proxy, _) = Proxy::before(bed.redis_url()).await.unwrap();
     let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(&ping(&mut stream).await.unwrap(), b"+PONG\r\n");
 

@@ -20,7 +20,7 @@ use crate::subscriber::DEAD_LETTER_QUEUE;
 /// [`super::load::ZONE`] is so far ahead of UTC.
 const OFFSET: TimeDelta = TimeDelta::minutes(330);
 /// Resident memory that no service may come to, in MiB: ten times what it takes at rest.
-const MEMORY: u64 = 400;
+const MEMORY: u32 = 400;
 
 /// Checks a site against what its load was answered.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ pub struct Report {
     seed: u64,
     recoveries: Vec<(Fault, Duration)>,
     violation: Option<String>,
-    memory_before: Vec<(String, u64)>,
-    memory_after: Vec<(String, u64)>,
+    memory_before: Vec<(String, u32)>,
+    memory_after: Vec<(String, u32)>,
     answered: usize,
     unanswered: usize,
     witnessed_twice: u64,
@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(seed: u64, memory_before: Vec<(String, u64)>) -> Self {
+    pub(super) fn new(seed: u64, memory_before: Vec<(String, u32)>) -> Self {
         Self {
             seed,
             recoveries: Vec::new(),
@@ -107,7 +107,7 @@ impl Report {
         load: &Load,
         witness: &Witness,
         viewers: &[Viewer],
-        memory: Vec<(String, u64)>,
+        memory: Vec<(String, u32)>,
     ) {
         (self.answered, self.unanswered) = load.counts();
         self.witnessed_twice = witness.twice();

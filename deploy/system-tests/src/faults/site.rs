@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, Row};
+use stack::procfs::{Resident, resident_kib};
 use stack::{Backends, Management, PrivateServers, Proxy, ServiceKind, System};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -48,9 +49,10 @@ impl Site {
     pub async fn start(mutant: Option<String>) -> Result<Self, String> {
         let servers = PrivateServers::start().await.map_err(text)?;
         let direct = servers.backends();
-        let (postgres_link, database_url) = through(&direct.database_url).await?;
-        let (rabbitmq_link, amqp_url) = through(&direct.amqp_url).await?;
-        let (redis_link, redis_url) = through(&direct.redis_url).await?;
+        let (postgres_link, database_url) =
+            Proxy::before(&direct.database_url).await.map_err(text)?;
+        let (rabbitmq_link, amqp_url) = Proxy::before(&direct.amqp_url).await.map_err(text)?;
+        let (redis_link, redis_url) = Proxy::before(&direct.redis_url).await.map_err(text)?;
         let backends = Backends {
             database_url,
             amqp_url,
@@ -113,16 +115,12 @@ impl Site {
 
     /// The resident memory of each service in MiB, and its name.
     #[must_use]
-    pub fn memory(&self) -> Vec<(String, u64)> {
+    pub fn memory(&self) -> Vec<(String, u32)> {
         ServiceKind::ALL
             .into_iter()
             .flat_map(|kind| self.system.services(kind))
             .map(|service| {
-                let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid()));
-                let kib = status.ok().and_then(|status| {
-                    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-                    line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
-                });
+                let kib = resident_kib(service.pid(), Resident::Now);
                 (service.name().to_owned(), kib.unwrap_or(0) / 1_024)
             })
             .collect()
@@ -193,19 +191,3 @@ pub const MUTANT: &str = "ROSTERWIRE_MUTANT";
 
 /// The queue of what is tried alone.
 pub const SUSPECT_QUEUE: &str = "availability-worker.schedule-updated.suspect";
-
-/// A proxy before the server of this URL, and the URL that leads through it.
-async fn through(url: &str) -> Result<(Proxy, String), String> {
-    let (scheme, rest) = url.split_once("://").ok_or("no URL")?;
-    let (authority, path) = match rest.split_once('/') {
-        Some((authority, path)) => (authority, format!("/{path}")),
-        None => (rest, String::new()),
-    };
-    let (user, server) = match authority.rsplit_once('@') {
-        Some((user, server)) => (format!("{user}@"), server),
-        None => (String::new(), authority),
-    };
-    let proxy = Proxy::start(server).await.map_err(text)?;
-    let url = format!("{scheme}://{user}{}{path}", proxy.address());
-    Ok((proxy, url))
-}

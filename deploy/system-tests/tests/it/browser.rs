@@ -119,9 +119,8 @@ async fn a_browser_resumes_after_a_cut_and_survives_restarts_without_losing_an_e
     let page = Page::serve().await;
     let deployment = Deployment::start_with(|builder| page.allow(builder)).await;
     let notifier = deployment.system.service(ServiceKind::Notifier);
-    let address = notifier.url().trim_start_matches("http://");
-    let wire = Proxy::start(address).await.unwrap();
-    page.follow(&format!("http://{}", wire.address()));
+    let (wire, url) = Proxy::before(notifier.url()).await.unwrap();
+    page.follow(&url);
     let _browser = page.open(deployment.bed().folder());
     page.ready().await;
     let client = deployment.stream("").await;

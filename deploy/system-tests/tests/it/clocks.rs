@@ -6,9 +6,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Timelike, Utc};
 use serde_json::Value;
 use shared_events::service::Clock;
 use stack::ServiceKind;
-use system_tests::{Deployment, Writer};
+use system_tests::Deployment;
 
-use crate::kills::{contractors, nothing_is_lost};
+use crate::load::Load;
 use crate::week::Week;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,12 +53,9 @@ async fn nothing_comes_of(kind: ServiceKind, hours: i64) {
             .env(kind, "FAKETIME_DONT_FAKE_MONOTONIC", "1")
     })
     .await;
-    let client = deployment.stream("").await;
-    let ids = contractors(&deployment).await;
-    let writer = Writer::start(deployment.schedules.clone(), &ids);
-    writer.more(30).await;
-    let written = writer.stop().await;
-    nothing_is_lost(&deployment, &client, &ids, &written).await;
+    let load = Load::on(&deployment).await;
+    load.more(30).await;
+    let (client, ids) = load.nothing_is_lost(&deployment).await;
 
     let week = Week::ahead();
     let (from, to) = (week.at(0, 0), week.at(7, 0));

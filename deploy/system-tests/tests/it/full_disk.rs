@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::json;
 use stack::{PrivateServers, Server};
-use system_tests::{Deployment, ScheduleApi, Writer, eventually};
+use system_tests::{Deployment, ScheduleApi, eventually};
 
-use crate::kills::{contractors, nothing_is_lost};
+use crate::load::Load;
 
 /// The size of the file system, which holds a fresh server and what a test writes.
 const SIZE: &str = "size=400m";
@@ -92,26 +92,23 @@ async fn a_database_whose_disk_is_full_loses_no_answered_write() {
         return;
     };
     let deployment = Deployment::on(servers.backends(), |builder| builder).await;
-    let client = deployment.stream("").await;
-    let ids = contractors(&deployment).await;
-    let writer = Writer::start(deployment.schedules.clone(), &ids);
-    writer.more(15).await;
+    let load = Load::on(&deployment).await;
+    load.more(15).await;
     disk.fill();
     let schedules = ScheduleApi::new(deployment.system.schedule_url());
     let mut number = 0;
     eventually("a write is refused", async || {
         number += 1;
         let patch = json!({"name": format!("Full {number}")});
-        let answer = schedules.try_patch(&ids[0], &patch).await.ok()?;
+        let answer = schedules.try_patch(&load.ids[0], &patch).await.ok()?;
         (answer.status >= 500).then_some(())
     })
     .await;
     disk.free();
     // It may have ended itself over its log.
     servers.postgres.restart().await.unwrap();
-    writer.more(15).await;
-    let written = writer.stop().await;
-    nothing_is_lost(&deployment, &client, &ids, &written).await;
+    load.more(15).await;
+    load.nothing_is_lost(&deployment).await;
     servers.discard().await.unwrap();
 }
 
@@ -124,16 +121,13 @@ async fn a_broker_whose_disk_is_full_holds_up_no_write_and_loses_none() {
         return;
     };
     let deployment = Deployment::on(servers.backends(), |builder| builder).await;
-    let client = deployment.stream("").await;
-    let ids = contractors(&deployment).await;
-    let writer = Writer::start(deployment.schedules.clone(), &ids);
-    writer.more(15).await;
+    let load = Load::on(&deployment).await;
+    load.more(15).await;
     disk.fill();
-    writer.more(100).await;
+    load.more(100).await;
     disk.free();
     servers.rabbitmq.restart().await.unwrap();
-    writer.more(15).await;
-    let written = writer.stop().await;
-    nothing_is_lost(&deployment, &client, &ids, &written).await;
+    load.more(15).await;
+    load.nothing_is_lost(&deployment).await;
     servers.discard().await.unwrap();
 }

@@ -4,6 +4,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod backlog;
 mod board;
 mod bookings;
 mod browser;
@@ -18,6 +19,7 @@ mod foreign_clients;
 mod full_disk;
 mod hostile_clients;
 mod kills;
+mod load;
 mod model;
 mod notifier_restarts;
 mod order_free;

@@ -1,11 +1,10 @@
 //! Clients of the stream, while notifiers come and go.
 
-use serde_json::json;
 use stack::ServiceKind;
 use system_tests::rising::{assert_rising, versions};
-use system_tests::{Deployment, StreamClient, Writer};
+use system_tests::{Deployment, StreamClient};
 
-const CONTRACTORS: usize = 4;
+use crate::load::Load;
 
 /// With one relay the events of a contractor are published in the order of their versions, and a
 /// client is shown every one of them.
@@ -18,16 +17,6 @@ async fn deployment(notifiers: usize) -> Deployment {
         )
     })
     .await
-}
-
-async fn contractors(deployment: &Deployment) -> Vec<String> {
-    let mut ids = Vec::new();
-    for number in 0..CONTRACTORS {
-        let contractor = json!({"name": format!("Contractor {number}"), "territory": "leeds",
-            "timeZone": "Europe/London"});
-        ids.push(deployment.schedules.create(&contractor).await);
-    }
-    ids
 }
 
 /// The client, which was there from the start, has seen every version of every schedule in order,
@@ -52,9 +41,11 @@ async fn assert_saw_everything(client: &StreamClient, deployment: &Deployment, i
 async fn a_client_that_resumes_by_its_id_misses_nothing_over_restarts_of_the_notifier() {
     let deployment = deployment(1).await;
     let notifier = deployment.system.service(ServiceKind::Notifier);
-    let client = deployment.stream("").await;
-    let ids = contractors(&deployment).await;
-    let writer = Writer::start(deployment.schedules.clone(), &ids);
+    let Load {
+        client,
+        ids,
+        writer,
+    } = Load::on(&deployment).await;
 
     writer.more(20).await;
     // In order, and written while it is away.
@@ -83,8 +74,11 @@ async fn an_id_means_the_same_on_every_notifier() {
         .map(stack::Service::url)
         .collect();
     let client = StreamClient::open_among(&urls, "").await;
-    let ids = contractors(&deployment).await;
-    let writer = Writer::start(deployment.schedules.clone(), &ids);
+    let Load {
+        client,
+        ids,
+        writer,
+    } = Load::watched_by(client, &deployment).await;
     for _ in 0..10 {
         writer.more(5).await;
         client.hop().await;

@@ -11,6 +11,7 @@ use benches::http_client::authorization;
 use benches::spread::Spread;
 use benches::usage::{self, Program};
 use clap::ValueEnum;
+use stack::procfs::{Resident, resident_kib};
 
 use crate::load::Outcome;
 use crate::subject::{Ground, HEARTBEAT_SECONDS, Kind, Subject};
@@ -279,10 +280,7 @@ fn memory_mib(usages: &[usage::Usage]) -> f64 {
 
 /// The most memory that a process has had resident.
 fn peak_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u32>().ok());
-    f64::from(kib.unwrap_or(0)) / 1024.0
+    f64::from(resident_kib(pid, Resident::Most).unwrap_or(0)) / 1024.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
