@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use chrono::TimeDelta;
 use shared_events::amqp::{Consumer, Publisher};
-use shared_events::service::{Access, Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, Tls, http};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -33,17 +33,22 @@ pub struct Application {
     reconciliation: Reconciliation,
     roll: HorizonRoll,
     router: Router,
+    tls: Tls,
 }
 
 impl Application {
     /// Builds everything; connections are made when they are first used. Needs a tokio runtime.
-    pub fn build(config: Config, clock: Clock, shutdown: &Shutdown) -> anyhow::Result<Self> {
-        let cache = Cache::new(&config.cache)?;
+    pub fn build(mut config: Config, clock: Clock, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let trust = &config.service.trust;
+        config.amqp = config.amqp.trusting(trust);
+        let tls = Tls::read(&config.service.tls)?;
+        let cache = Cache::new(&config.cache, trust)?;
         let auth = &config.service.auth;
-        let access = Arc::new(Access::new(auth, clock.clone())?);
+        let access = Arc::new(Access::new(auth, trust, clock.clone())?);
         let source = Arc::new(ScheduleSource::new(
             &config.source,
             &auth.signing,
+            trust,
             clock.clone(),
         )?);
         let watchers = Arc::new(Watchers::default());
@@ -116,6 +121,7 @@ impl Application {
             reconciliation,
             roll,
             router,
+            tls,
         })
     }
 
@@ -134,7 +140,14 @@ impl Application {
             let amqp = self.config.amqp.clone();
             async move { amqp.refused_for_good().await }
         });
-        http::serve(listener, self.router, &self.config.service, shutdown).await;
+        http::serve(
+            listener,
+            self.tls,
+            self.router,
+            &self.config.service,
+            shutdown,
+        )
+        .await;
     }
 }
 

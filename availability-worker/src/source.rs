@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use shared_events::Schedule;
-use shared_events::service::Clock;
 use shared_events::service::auth::{MintError, OwnToken, Role, Secret, SigningSettings};
+use shared_events::service::{Clock, https_client};
+use shared_events::trust::{TrustSettings, told};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -79,16 +80,14 @@ impl ScheduleSource {
     pub fn new(
         settings: &SourceSettings,
         signing: &SigningSettings,
+        trust: &TrustSettings,
         clock: Clock,
     ) -> anyhow::Result<Self> {
         let given = settings.schedule_service_token.clone();
         let token = OwnToken::new("availability-worker", Role::Service, given, signing, clock);
         let timeout = Duration::from_millis(settings.schedule_service_timeout_ms);
         Ok(Self {
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(timeout)
-                .build()?,
+            client: https_client(trust)?.no_proxy().timeout(timeout).build()?,
             token,
             base: settings
                 .schedule_service_url
@@ -157,7 +156,7 @@ impl ScheduleSource {
     /// A body of at most `max_bytes`; none where there is nothing.
     async fn read(&self, url: String, max_bytes: usize) -> Result<Option<Vec<u8>>, SourceError> {
         let unreachable =
-            |error: reqwest::Error| SourceError::Unreachable(error.without_url().to_string());
+            |error: reqwest::Error| SourceError::Unreachable(told(&error.without_url()));
         let mut request = self.client.get(url);
         let token = self.token.current();
         if let Some(token) = token.map_err(|e: MintError| SourceError::Token(e.to_string()))? {

@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use shared_events::service::Clock;
 use shared_events::service::auth::SigningSettings;
+use shared_events::trust::TrustSettings;
 use tokio::runtime::Runtime;
 
 use crate::cache::{Cache, CacheSettings};
@@ -37,13 +38,16 @@ pub struct RebuildSettings {
     source: SourceSettings,
     #[command(flatten)]
     signing: SigningSettings,
+    #[command(flatten)]
+    trust: TrustSettings,
 }
 
 impl RebuildSettings {
     /// The cache and its source; they connect when they are first used.
     fn open(&self) -> anyhow::Result<(Cache, Arc<ScheduleSource>)> {
-        let source = ScheduleSource::new(&self.source, &self.signing, Clock::system())?;
-        Ok((Cache::new(&self.cache)?, Arc::new(source)))
+        let source =
+            ScheduleSource::new(&self.source, &self.signing, &self.trust, Clock::system())?;
+        Ok((Cache::new(&self.cache, &self.trust)?, Arc::new(source)))
     }
 }
 

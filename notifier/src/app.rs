@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use rustls::ServerConfig;
 use shared_events::service::auth::Minter;
-use shared_events::service::{Access, Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, Tls, http};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,6 @@ use crate::metrics;
 use crate::replay::Replayer;
 use crate::ring::Ring;
 use crate::subscriptions::Subscriptions;
-use crate::tls;
 use crate::wakers::Wakers;
 
 /// A notifier that listens and is ready to run.
@@ -29,12 +27,13 @@ pub struct Application {
     config: Config,
     clock: Clock,
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Tls,
 }
 
 impl Application {
     /// Takes the port.
-    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn build(mut config: Config, clock: Clock) -> anyhow::Result<Self> {
+        config.amqp = config.amqp.trusting(&config.service.trust);
         // Counters count from the moment they are made, if there is a recorder by then.
         shared_events::service::metrics::install();
         metrics::describe();
@@ -46,7 +45,7 @@ impl Application {
             .set_tcp_user_timeout(Some(write_timeout))
             .context("WRITE_TIMEOUT_SECONDS: cannot be set on the listener")?;
         Ok(Self {
-            tls: tls::configuration(&config.tls)?,
+            tls: Tls::read(&config.service.tls)?,
             config,
             clock,
             listener,
@@ -111,11 +110,15 @@ impl Application {
                 .await;
         });
 
-        let access = Arc::new(Access::new(&config.service.auth, clock.clone())?);
+        let access = Arc::new(Access::new(
+            &config.service.auth,
+            &config.service.trust,
+            clock.clone(),
+        )?);
         let (asked, ending) = (clock.clone(), stop.clone());
         let board = Board::new(config.board_document())?;
         let router = router(&config, &fanout, board, asked, &access, &shutdown, ending);
-        listener::serve(listener, router, tls, &config.service, &clock, &shutdown).await;
+        listener::serve(listener, tls, router, &config.service, &clock, &shutdown).await;
         stop.cancel();
         Ok(())
     }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -103,10 +102,6 @@ pub struct Config {
     /// The board.
     #[command(flatten)]
     pub board: BoardSettings,
-
-    /// TLS.
-    #[command(flatten)]
-    pub tls: TlsSettings,
 }
 
 impl Config {
@@ -154,20 +149,6 @@ pub struct BoardSettings {
     /// Where availability-worker is, as the dispatchers' browsers reach it
     #[arg(long, env = "AVAILABILITY_URL", default_value = "http://127.0.0.1:8081", value_parser = service_url)]
     pub availability_url: String,
-}
-
-/// TLS.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "TLS")]
-pub struct TlsSettings {
-    /// A PEM file with the certificate and those that vouch for it. With it, TLS is spoken, and clear
-    /// text with this machine alone; HTTP/2 by ALPN
-    #[arg(long, env = "TLS_CERTIFICATE", requires = "tls_key")]
-    pub tls_certificate: Option<PathBuf>,
-
-    /// A PEM file with the certificate's private key
-    #[arg(long, env = "TLS_KEY", requires = "tls_certificate")]
-    pub tls_key: Option<PathBuf>,
 }
 
 /// Reading the stream.

@@ -27,7 +27,6 @@ pub mod slot;
 pub mod stream;
 pub mod subscription;
 pub mod subscriptions;
-pub mod tls;
 pub mod versions;
 pub mod wakers;
 pub mod walk;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use shared_events::service::{Access, Clock, Health, Shutdown, http};
+use shared_events::service::{Access, Clock, Health, Shutdown, Tls, http};
+use shared_events::trust::told;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
@@ -20,14 +21,18 @@ pub struct Application {
     clock: Clock,
     pool: PgPool,
     listener: TcpListener,
+    tls: Tls,
     relay: OutboxRelay,
 }
 
 impl Application {
     /// Connects, migrates the database and binds the listener.
-    pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
-        store::migrate(&settings.database).await?;
-        let pool = store::connect(&settings.database)?;
+    pub async fn build(mut settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        let trust = &settings.service.trust;
+        settings.amqp = settings.amqp.trusting(trust);
+        let tls = Tls::read(&settings.service.tls)?;
+        store::migrate(&settings.database, trust).await?;
+        let pool = store::connect(&settings.database, trust)?;
         let listener = http::bind(settings.bind_addr).await?;
         let relay = OutboxRelay::new(pool.clone(), settings.amqp.clone(), settings.outbox.clone());
         Ok(Self {
@@ -35,6 +40,7 @@ impl Application {
             clock,
             pool,
             listener,
+            tls,
             relay,
         })
     }
@@ -67,10 +73,12 @@ impl Application {
         ));
         let access = Arc::new(Access::new(
             &self.settings.service.auth,
+            &self.settings.service.trust,
             self.clock.clone(),
         )?);
         let router = self.router(&access, &shutdown);
-        http::serve(self.listener, router, &self.settings.service, &shutdown).await;
+        let service = &self.settings.service;
+        http::serve(self.listener, self.tls, router, service, &shutdown).await;
         Ok(())
     }
 
@@ -83,7 +91,7 @@ impl Application {
                 let pool = pool.clone();
                 async move {
                     let answer = sqlx::query("SELECT 1").execute(&pool).await;
-                    answer.map(|_| ()).map_err(|error| error.to_string())
+                    answer.map(|_| ()).map_err(|error| told(&error))
                 }
             })
             .check("outbox", move || {

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use shared_events::amqp::{AmqpSettings, Backoff, Message, PublishError, Publisher};
 use shared_events::service::{Shutdown, failpoint};
+use shared_events::trust::told;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -75,7 +76,7 @@ pub enum RelayError {
     #[error(transparent)]
     Broker(#[from] PublishError),
     /// The database failed.
-    #[error("the database failed: {0}")]
+    #[error("the database failed: {}", told(.0))]
     Database(#[from] sqlx::Error),
     /// The database did not answer.
     #[error("the database did not answer within {0:?}")]

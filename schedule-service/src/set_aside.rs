@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use futures::TryStreamExt;
 use serde::Deserialize;
+use shared_events::trust::TrustSettings;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -46,6 +47,10 @@ pub struct Selection {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// Whose certificates are taken.
+    #[command(flatten)]
+    pub trust: TrustSettings,
 }
 
 /// Which events are changed, and whether they are.
@@ -83,7 +88,7 @@ async fn obey(command: &SetAside, output: &mut (impl Write + Send)) -> anyhow::R
         SetAside::Retry(changing) => (changing.selection()?, changing.unless_dry("retried")),
         SetAside::Discard(changing) => (changing.selection()?, changing.unless_dry("discarded")),
     };
-    let pool = store::connect(&selection.database)?;
+    let pool = store::connect(&selection.database, &selection.trust)?;
     let Some(done) = done else {
         let count = list(&pool, selection, output).await?;
         return Ok(format!("{count} events"));

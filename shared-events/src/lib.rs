@@ -33,6 +33,8 @@ pub mod amqp;
 pub mod service;
 #[cfg(any(feature = "amqp", feature = "service"))]
 pub mod trace;
+#[cfg(any(feature = "amqp", feature = "service"))]
+pub mod trust;
 #[cfg(feature = "zones")]
 pub mod zones;
 

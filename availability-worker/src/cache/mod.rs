@@ -24,8 +24,9 @@ pub mod packed;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, Pipeline};
+use redis::{ConnectionAddr, FromRedisValue, Pipeline, TlsCertificates};
 use shared_events::Schedule;
+use shared_events::trust::{TrustSettings, told};
 use uuid::Uuid;
 
 pub use copies::{Copies, CopySettings, Territory};
@@ -42,7 +43,7 @@ pub const TOMBSTONE_SECONDS: i64 = 24 * 60 * 60;
 
 /// Redis did not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("Redis: {0}")]
+#[error("Redis: {}", told(.0))]
 pub struct CacheError(#[from] redis::RedisError);
 
 /// How to reach Redis.
@@ -93,7 +94,7 @@ pub struct Cache {
 
 impl Cache {
     /// A cache that connects when it is first used. Needs a tokio runtime.
-    pub fn new(settings: &CacheSettings) -> Result<Self, CacheError> {
+    pub fn new(settings: &CacheSettings, trust: &TrustSettings) -> Result<Self, CacheError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_millis(
                 settings.redis_connect_timeout_ms,
@@ -104,7 +105,21 @@ impl Cache {
             // Whoever needs Redis waits with a back-off of its own.
             .set_number_of_retries(0)
             .set_pipeline_buffer_size(1_024);
-        let client = redis::Client::open(settings.redis_url.clone())?;
+        // Two libraries are built in for cryptography, and this client takes the process's choice, or
+        // panics where there is none.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let url = settings.redis_url.clone();
+        let is_encrypted = matches!(url.addr(), ConnectionAddr::TcpTls { .. });
+        let client = match trust.pem() {
+            Some(pem) if is_encrypted => redis::Client::build_with_tls(
+                url,
+                TlsCertificates {
+                    client_tls: None,
+                    root_cert: Some(pem.as_bytes().to_vec()),
+                },
+            )?,
+            _ => redis::Client::open(url)?,
+        };
         Ok(Self {
             connection: ConnectionManager::new_lazy_with_config(client, config)?,
             functions: std::sync::Arc::new(guard::Functions::new()),

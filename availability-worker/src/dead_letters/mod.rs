@@ -20,6 +20,7 @@ use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use shared_events::amqp::{AmqpSettings, Publisher, connect};
 use shared_events::topology::DEAD_LETTER_QUEUE;
+use shared_events::trust::TrustSettings;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use filter::Filter;
@@ -54,6 +55,9 @@ pub struct Selection {
 
     #[command(flatten)]
     amqp: AmqpSettings,
+
+    #[command(flatten)]
+    trust: TrustSettings,
 }
 
 /// How dead letters are changed.
@@ -102,12 +106,13 @@ pub async fn run(
     {
         bail!("discard without a filter throws everything away: say --all if you mean that");
     }
-    let (selection, rate) = match &command {
+    let (mut selection, rate) = match &command {
         DeadLetters::List(selection) | DeadLetters::Show(selection) => (selection.clone(), None),
         DeadLetters::Redrive(changing) | DeadLetters::Discard { changing, .. } => {
             (changing.selection.clone(), Some(changing.rate))
         }
     };
+    selection.amqp = selection.amqp.trusting(&selection.trust);
     let publisher = Publisher::new(selection.amqp.clone(), "availability-worker redrive");
     let (deed, done) = match &command {
         DeadLetters::List(_) => (Deed::List, "listed"),

@@ -11,6 +11,7 @@ use clap::Parser;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as PropConfig, TestRunner};
 use shared_events::schedule::Status;
+use shared_events::trust::TrustSettings;
 use stack::TestBed;
 use uuid::Uuid;
 
@@ -21,7 +22,8 @@ struct Cli {
 }
 
 pub(crate) fn cache(bed: &TestBed) -> Cache {
-    Cache::new(&Cli::parse_from(["x", "--redis-url", bed.redis_url()]).cache).unwrap()
+    let settings = Cli::parse_from(["x", "--redis-url", bed.redis_url()]);
+    Cache::new(&settings.cache, &TrustSettings::default()).unwrap()
 }
 
 fn entry(version: i64) -> Entry {

@@ -301,11 +301,12 @@ impl World {
 
     /// What a worker stores with, with connections of its own.
     pub(crate) fn parts(&self) -> Parts {
-        let cache = Cache::new(&self.config.cache).unwrap();
+        let cache = Cache::new(&self.config.cache, &self.config.service.trust).unwrap();
         let source = Arc::new(
             ScheduleSource::new(
                 &self.config.source,
                 &self.config.service.auth.signing,
+                &self.config.service.trust,
                 self.clock.clone(),
             )
             .unwrap(),

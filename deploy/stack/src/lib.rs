@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod backends;
+pub mod certificates;
 pub mod database;
 pub mod launch;
 pub mod management;
@@ -27,6 +28,7 @@ pub mod walk;
 
 pub use access::AccessKey;
 pub use backends::Backends;
+pub use certificates::Authority;
 pub use management::Management;
 pub use private_servers::PrivateServers;
 pub use proxy::Proxy;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::backends::Backends;
+use crate::certificates::Identity;
 use crate::management::Management;
 use crate::ports;
 use crate::scratch::Scratch;
@@ -22,6 +23,8 @@ pub struct PrivateServers {
     pub rabbitmq: RabbitMq,
     /// Redis.
     pub redis: Redis,
+    /// The ports at which RabbitMQ and Redis speak TLS, where they do; PostgreSQL's is the same.
+    tls: Option<[u16; 2]>,
     // Last, so that the folder goes after those who write in it.
     scratch: Scratch,
 }
@@ -40,6 +43,18 @@ impl PrivateServers {
     /// # Errors
     /// When one is not installed, or does not become healthy.
     pub async fn start_with(statistics: Statistics) -> Result<Self> {
+        Self::start_all(statistics, None).await
+    }
+
+    /// Starts all three so that they also speak TLS, with this certificate.
+    ///
+    /// # Errors
+    /// When one is not installed, or does not become healthy.
+    pub async fn start_tls(identity: &Identity) -> Result<Self> {
+        Self::start_all(Statistics::Fast, Some(identity)).await
+    }
+
+    async fn start_all(statistics: Statistics, identity: Option<&Identity>) -> Result<Self> {
         let scratch = Scratch::make()?;
         let folder = scratch.path();
         let log = |name: &str| folder.join(name);
@@ -50,24 +65,38 @@ impl PrivateServers {
         );
         let (postgres_log, rabbitmq_log, redis_log) =
             (log("postgres.log"), log("rabbitmq.log"), log("redis.log"));
+        let (amqps, rediss) = (ports::reserve()?, ports::reserve()?);
+        let tls = identity.map(|_| [amqps.number(), rediss.number()]);
+        let (redis_port, redis_tls) = (ports::reserve()?, identity.map(|own| (rediss, own)));
+        let starting_redis = async {
+            match redis_tls {
+                None => Redis::start(&redis_folder, &redis_log, redis_port).await,
+                Some((tls, own)) => {
+                    Redis::start_tls(&redis_folder, &redis_log, redis_port, tls, own).await
+                }
+            }
+        };
         let (postgres, rabbitmq, redis) = tokio::try_join!(
-            Box::pin(Postgres::start(
+            Box::pin(Postgres::start_with(
                 &postgres_folder,
                 &postgres_log,
-                ports::reserve()?
+                ports::reserve()?,
+                identity
             )),
-            Box::pin(RabbitMq::start(
+            Box::pin(RabbitMq::start_with(
                 &rabbitmq_folder,
                 &rabbitmq_log,
                 rabbitmq::Ports::reserve()?,
-                statistics
+                statistics,
+                identity.map(|own| (amqps, own))
             )),
-            Box::pin(Redis::start(&redis_folder, &redis_log, ports::reserve()?)),
+            Box::pin(starting_redis),
         )?;
         Ok(Self {
             postgres,
             rabbitmq,
             redis,
+            tls,
             scratch,
         })
     }
@@ -79,6 +108,26 @@ impl PrivateServers {
             database_url: self.postgres.url(),
             amqp_url: format!("{}/%2f", self.rabbitmq.url()),
             redis_url: self.redis.url(),
+        }
+    }
+
+    /// Their addresses where they speak TLS, by the name `host`.
+    ///
+    /// # Panics
+    /// When they do not.
+    #[must_use]
+    pub fn tls_backends(&self, host: &str) -> Backends {
+        let Some([amqps, rediss]) = self.tls else {
+            panic!("these servers have no certificate")
+        };
+        let plain = self.backends();
+        let database_url = plain.database_url.replace("127.0.0.1", host);
+        let (user, _) = plain.amqp_url.split_once('@').unwrap_or_default();
+        let user = user.replacen("amqp://", "amqps://", 1);
+        Backends {
+            database_url: format!("{database_url}?sslmode=verify-full"),
+            amqp_url: format!("{user}@{host}:{amqps}/%2f"),
+            redis_url: format!("rediss://{host}:{rediss}"),
         }
     }
 

@@ -42,8 +42,6 @@ const MOST_BYTES: usize = 256 * 1024;
 pub(super) enum First {
     /// A request for the stream that can be answered here. It has been read.
     Stream(Box<Request>),
-    /// They begin a TLS handshake. They have not been read.
-    Tls,
     /// Anything else. It has not been read.
     Other,
 }
@@ -59,16 +57,11 @@ pub(super) async fn look(socket: &TcpStream, limit: Duration) -> Option<First> {
 
 /// The room for the bytes is this function's, and not for as long as the connection lasts.
 fn look_now(socket: &TcpStream) -> First {
-    /// The first byte of every TLS handshake (RFC 8446, section 5.1).
-    const HANDSHAKE: u8 = 22;
     let mut bytes = [0; MAX_HEAD_BYTES];
     let Some(Ok(count)) = socket.peek(&mut bytes).now_or_never() else {
         return First::Other;
     };
     let peeked = bytes.get(..count).unwrap_or_default();
-    if peeked.first() == Some(&HANDSHAKE) {
-        return First::Tls;
-    }
     let Some(request) = read_head(peeked) else {
         return First::Other;
     };

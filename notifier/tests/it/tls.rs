@@ -5,9 +5,10 @@ use std::sync::Arc;
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use stack::TestBed;
+use stack::{Authority, TestBed};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,7 +21,7 @@ async fn connect(
     roots: &RootCertStore,
     protocol: &[u8],
 ) -> TlsStream<TcpStream> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -53,16 +54,20 @@ async fn first_event(answer: hyper::Response<hyper::body::Incoming>) -> String {
 #[tokio::test]
 async fn the_stream_is_served_over_tls_by_http_2_and_by_http_1() {
     let bed = TestBed::new().await;
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let path = |name: &str| bed.folder().join(name).display().to_string();
-    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
-    std::fs::write(&certificate, made.cert.pem()).expect("a file");
-    std::fs::write(&key, made.signing_key.serialize_pem()).expect("a file");
-    let settings = ["--tls-certificate", &certificate, "--tls-key", &key];
+    let authority = Authority::new().expect("an authority");
+    let identity = authority.vouch("localhost").expect("a certificate");
+    let [certificate, key] = identity.write(bed.folder()).expect("two files");
+    let settings = [
+        "--tls-certificate",
+        &certificate.display().to_string(),
+        "--tls-key",
+        &key.display().to_string(),
+    ];
     // Its readiness is asked for in clear, which is answered to this machine.
     let notifier = Running::start(bed.amqp_url(), &settings).await;
     let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a root");
+    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM");
+    roots.add(root).expect("a root");
 
     let request = || {
         hyper::Request::get("https://localhost/v1/events")

@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicU64;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shared_events::service::Clock;
+use shared_events::trust::TrustSettings;
 use tokio::sync::mpsc;
 
 use crate::config::DatabaseSettings;
@@ -81,6 +82,10 @@ pub struct ImportArgs {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// Whose certificates are taken.
+    #[command(flatten)]
+    pub trust: TrustSettings,
 }
 
 /// How a file is written.
@@ -130,8 +135,8 @@ async fn import(args: &ImportArgs, clock: Clock) -> anyhow::Result<Report> {
         .await
         .context("the reader failed")??;
 
-    store::migrate(&args.database).await?;
-    let pool = store::connect(&args.database)?;
+    store::migrate(&args.database, &args.trust).await?;
+    let pool = store::connect(&args.database, &args.trust)?;
     let mut loader = Loader::new(pool.acquire().await?, clock, args.dry_run);
     let mut report = Report::new(size, read);
 

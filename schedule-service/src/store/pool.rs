@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use anyhow::{Context, bail};
+use shared_events::trust::{TrustSettings, told};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{Connection, PgPool};
 
 use crate::config::DatabaseSettings;
@@ -17,9 +18,9 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const MIGRATION_LOCK_TIMEOUT: &str = "60s";
 
 /// Opens the pool; connections are made when they are needed.
-pub fn connect(settings: &DatabaseSettings) -> anyhow::Result<PgPool> {
+pub fn connect(settings: &DatabaseSettings, trust: &TrustSettings) -> anyhow::Result<PgPool> {
     let milliseconds = |value: u32| format!("{value}ms");
-    let options = options(settings)?.options([
+    let options = options(settings, trust)?.options([
         (
             "statement_timeout",
             milliseconds(settings.database_statement_timeout_ms),
@@ -49,15 +50,20 @@ pub fn connect(settings: &DatabaseSettings) -> anyhow::Result<PgPool> {
 }
 
 /// Brings the schema up to date. Processes that start at once take turns.
-pub async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
+pub async fn migrate(settings: &DatabaseSettings, trust: &TrustSettings) -> anyhow::Result<()> {
     // A connection of its own, without the time-outs of requests: a migration may take long.
-    let options = options(settings)?.options([
+    let options = options(settings, trust)?.options([
         ("lock_timeout", MIGRATION_LOCK_TIMEOUT),
         ("client_min_messages", "warning"),
     ]);
     let mut connection = sqlx::postgres::PgConnection::connect_with(&options)
         .await
-        .context("DATABASE_URL: cannot connect to the database")?;
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "DATABASE_URL: cannot connect to the database: {}",
+                told(&error)
+            )
+        })?;
     sqlx::migrate!()
         .run(&mut connection)
         .await
@@ -66,8 +72,22 @@ pub async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(settings: &DatabaseSettings) -> anyhow::Result<PgConnectOptions> {
+fn options(settings: &DatabaseSettings, trust: &TrustSettings) -> anyhow::Result<PgConnectOptions> {
     let options = PgConnectOptions::from_str(&settings.database_url)
         .map_err(|_| anyhow::anyhow!("DATABASE_URL: not a PostgreSQL URL"))?;
-    Ok(options.application_name("schedule-service"))
+    let options = options.application_name("schedule-service");
+    let Some(pem) = trust.pem() else {
+        return Ok(options);
+    };
+    // These two would take any certificate, and the first also a server without one.
+    if matches!(
+        options.get_ssl_mode(),
+        PgSslMode::Prefer | PgSslMode::Require
+    ) {
+        bail!(
+            "DATABASE_URL: with TLS_CA it must say sslmode=verify-full, or sslmode=disable where the \
+             database is to be reached in clear"
+        );
+    }
+    Ok(options.ssl_root_cert_from_pem(pem.as_bytes().to_vec()))
 }

@@ -628,7 +628,11 @@ fn the_token_command_makes_tokens_that_are_taken() {
         &format!("--auth-hs256-secret={SECRET}"),
     ])
     .expect("settings");
-    let access = shared_events::service::Access::new(&settings.auth, Clock::system());
+    let access = shared_events::service::Access::new(
+        &settings.auth,
+        &shared_events::trust::TrustSettings::default(),
+        Clock::system(),
+    );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");

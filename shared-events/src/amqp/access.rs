@@ -10,8 +10,8 @@ use tokio::time::Instant;
 /// What all connections of a process know together of being let in. Clones share it.
 ///
 /// A broker that is away comes back, and is waited for without end. One that refuses the user, the
-/// virtual host or the topology goes on refusing until a person changes something, so a process
-/// that is refused for long ends with that word instead of looking like one that is about to work.
+/// virtual host or the topology goes on refusing until a person changes something, and one whose
+/// certificate is refused goes on showing it, so a process that is refused for long ends with that word instead of looking like one that is about to work.
 #[derive(Debug, Clone, Default)]
 pub struct Access(Arc<watch::Sender<Option<Refusal>>>);
 
@@ -52,7 +52,7 @@ impl Access {
                     Ok(changed) => changed,
                     Err(_) => {
                         return format!(
-                            "RabbitMQ has refused this process for {limit:?}, and waiting does not \
+                            "there was no way into RabbitMQ for {limit:?}, and waiting does not \
                              help: {reason}"
                         );
                     }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties, ErrorKind};
+use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
 use rand::RngExt;
 
 use super::access::Access;
 use super::declare::declare_topology;
+use crate::trust::{TrustSettings, refused_certificate, told};
 
 /// How to reach RabbitMQ.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,16 +38,27 @@ pub struct AmqpSettings {
     #[arg(long, env = "AMQP_HEARTBEAT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
     pub amqp_heartbeat_seconds: u16,
 
-    /// Seconds for which RabbitMQ may refuse the user, the virtual host or a queue's arguments before
-    /// the process ends and says so; a broker that is away is waited for without end
+    /// Seconds for which RabbitMQ may refuse the user, the virtual host or a queue's arguments, or show a
+    /// certificate that is refused, before the process ends and says so; a broker that is away is
+    /// waited for without end
     #[arg(long, env = "AMQP_REFUSED_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub amqp_refused_seconds: u64,
 
     #[arg(skip)]
     access: Access,
+
+    #[arg(skip)]
+    trust: TrustSettings,
 }
 
 impl AmqpSettings {
+    /// The same, for a process that trusts as `trust` says.
+    #[must_use]
+    pub fn trusting(mut self, trust: &TrustSettings) -> Self {
+        self.trust = trust.clone();
+        self
+    }
+
     /// Waits until the broker has refused this process for `AMQP_REFUSED_SECONDS`, and says how.
     /// All clones of these settings are one process in this.
     pub async fn refused_for_good(&self) -> String {
@@ -76,7 +89,7 @@ fn parse_uri(text: &str) -> Result<AMQPUri, String> {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The broker refused, broke off or could not be reached.
-    #[error("cannot connect to RabbitMQ: {0}")]
+    #[error("cannot connect to RabbitMQ: {}", told(.0))]
     Broker(#[from] lapin::Error),
     /// Nothing was heard in time.
     #[error("cannot connect to RabbitMQ: no answer within {0:?}")]
@@ -91,8 +104,17 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
     uri.query.heartbeat = Some(settings.amqp_heartbeat_seconds);
     let limit = settings.connect_timeout();
     let properties = ConnectionProperties::default().with_connection_name(name.into());
+    let tls = OwnedTLSConfig {
+        identity: None,
+        cert_chain: settings.trust.pem().map(str::to_owned),
+    };
     let connected = tokio::time::timeout(limit, async {
-        let connection = Connection::connect_uri(uri, properties).await?;
+        let connection = DefaultConnectionBuilder::new()?
+            .with_uri(uri)
+            .with_properties(properties)
+            .with_tls_config(tls)
+            .connect()
+            .await?;
         let channel = connection.create_channel().await?;
         declare_topology(&channel).await?;
         channel.close(200, "declared".into()).await?;
@@ -100,15 +122,18 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
     })
     .await;
     match &connected {
-        Ok(Err(error)) if is_refusal(error) => settings.access.refused(error),
+        Ok(Err(error)) if is_refusal(error) => settings.access.refused(&told(error)),
         _ => settings.access.not_refused(),
     }
     Ok(connected.map_err(|_| ConnectError::TimedOut(limit))??)
 }
 
 /// Whether the broker said no, and will say it again: to the user (403), to the virtual host (530)
-/// or to a topology that is there with other arguments (406).
+/// or to a topology that is there with other arguments (406); or we say no, to its certificate.
 fn is_refusal(error: &lapin::Error) -> bool {
+    if refused_certificate(error).is_some() {
+        return true;
+    }
     let ErrorKind::ProtocolError(error) = error.kind() else {
         return false;
     };

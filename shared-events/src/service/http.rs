@@ -17,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -32,6 +33,7 @@ use super::problem::Problem;
 use super::request_id::identify;
 use super::settings::ServiceSettings;
 use super::shutdown::Shutdown;
+use super::tls::{Met, Tls};
 
 /// A process's own routes together with those that all processes have: `/health/live`,
 /// `/health/ready`, `/metrics`, `/openapi.json` and `/docs`. Under `/v1` a caller needs what the
@@ -127,15 +129,16 @@ fn listen(addr: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves HTTP/1.1 and HTTP/2 (prior knowledge) until the soft signal, then lets the connections end
-/// after the answers in hand; those that are open at the hard signal are dropped.
+/// Serves HTTP/1.1 and HTTP/2 (by ALPN; in clear by prior knowledge) until the soft signal, then lets
+/// the connections end after the answers in hand; those that are open at the hard signal are dropped.
 pub async fn serve(
     listener: TcpListener,
+    tls: Tls,
     application: Router,
     settings: &ServiceSettings,
     shutdown: &Shutdown,
 ) {
-    let server = Server::new(application, settings, shutdown);
+    let server = Server::new(application, tls, settings, shutdown);
     accept_each(listener, settings, shutdown, move |socket, peer| {
         let server = server.clone();
         async move { server.serve(socket, peer).await }
@@ -212,6 +215,7 @@ impl Connection {
 /// Serves connections that have been accepted.
 #[derive(Debug, Clone)]
 pub struct Server {
+    tls: Tls,
     header_timeout: Duration,
     builder: auto::Builder<TokioExecutor>,
     application: Router,
@@ -221,7 +225,12 @@ pub struct Server {
 impl Server {
     /// Serves `application`.
     #[must_use]
-    pub fn new(application: Router, settings: &ServiceSettings, shutdown: &Shutdown) -> Self {
+    pub fn new(
+        application: Router,
+        tls: Tls,
+        settings: &ServiceSettings,
+        shutdown: &Shutdown,
+    ) -> Self {
         let mut builder = auto::Builder::new(TokioExecutor::new());
         let header_timeout = Duration::from_secs(settings.header_timeout_seconds);
         builder
@@ -236,6 +245,7 @@ impl Server {
             .keep_alive_interval(Some(Duration::from_secs(20)))
             .keep_alive_timeout(Duration::from_secs(20));
         Self {
+            tls,
             header_timeout,
             builder,
             application,
@@ -243,8 +253,25 @@ impl Server {
         }
     }
 
-    /// Serves one connection until it ends, gracefully from the soft signal on.
-    pub async fn serve<I>(&self, io: I, peer: SocketAddr)
+    /// Serves one connection until it ends, gracefully from the soft signal on. By the time for the
+    /// head of a request it must have shaken hands, where TLS is spoken, and have asked for something.
+    pub async fn serve(&self, socket: TcpStream, peer: SocketAddr) {
+        let by = Instant::now() + self.header_timeout;
+        let met = tokio::select! {
+            biased;
+            met = timeout_at(by, self.tls.meet(socket, peer)) => met,
+            () = self.shutdown.soft().cancelled() => return,
+        };
+        match met {
+            Ok(Ok(Met::Clear(socket))) => self.converse(socket, peer, by).await,
+            // What it takes is a room of its own, which connections in clear do without.
+            Ok(Ok(Met::Encrypted(stream))) => Box::pin(self.converse(stream, peer, by)).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS"),
+            Err(_) => tracing::debug!(%peer, "no TLS in time"),
+        }
+    }
+
+    async fn converse<I>(&self, io: I, peer: SocketAddr, by: Instant)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -269,7 +296,7 @@ impl Server {
         // Who has asked for nothing by then is not waited for: what the builder reads to tell the
         // versions of HTTP apart has no time-out of its own.
         let silent = async {
-            let first = tokio::time::timeout(self.header_timeout, has_asked.cancelled());
+            let first = timeout_at(by, has_asked.cancelled());
             if first.await.is_ok() {
                 std::future::pending::<()>().await;
             }

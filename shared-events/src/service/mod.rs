@@ -19,6 +19,7 @@ mod secret_files;
 mod settings;
 mod shutdown;
 mod telemetry;
+mod tls;
 
 pub use crate::failpoint;
 pub use auth::{Access, Caller};
@@ -33,3 +34,4 @@ pub use run::run;
 pub use secret_files::with_secret_files;
 pub use settings::{LogFormat, ServiceSettings};
 pub use shutdown::Shutdown;
+pub use tls::{Tls, TlsSettings, https_client};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::auth::AuthSettings;
 use super::limits::LimitSettings;
+use super::tls::TlsSettings;
+use crate::trust::TrustSettings;
 
 /// How the process logs, is traced, is protected and ends.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,6 +46,14 @@ pub struct ServiceSettings {
     /// Who may call.
     #[command(flatten)]
     pub auth: AuthSettings,
+
+    /// The certificate of the listener.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+
+    /// Whose certificates are taken.
+    #[command(flatten)]
+    pub trust: TrustSettings,
 }
 
 impl ServiceSettings {

@@ -15,6 +15,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use shared_events::service::auth::AuthSettings;
 use shared_events::service::{Access, Clock, Problem};
+use shared_events::trust::TrustSettings;
 
 #[derive(Parser)]
 struct Settings {
@@ -119,7 +120,7 @@ impl Issuer {
             "--auth-jwks-url",
         ];
         let settings = Settings::parse_from(arguments.iter().chain([&self.url.as_str()]));
-        Access::new(&settings.auth, clock.clone()).unwrap()
+        Access::new(&settings.auth, &TrustSettings::default(), clock.clone()).unwrap()
     }
 }
 

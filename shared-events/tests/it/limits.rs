@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use clap::Parser;
 use reqwest::{Client, Response};
 use shared_events::service::auth::{Minter, Role};
-use shared_events::service::{Access, Caller, Clock, Health, ServiceSettings, Shutdown, http};
+use shared_events::service::{Access, Caller, Clock, Health, ServiceSettings, Shutdown, Tls, http};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -58,7 +58,7 @@ impl Listening {
     async fn start(more: &[&str]) -> Self {
         let arguments = ["x", "--auth-mode=hs256", SECRET];
         let settings = Settings::parse_from(arguments.iter().chain(more)).service;
-        let access = Access::new(&settings.auth, Clock::system()).unwrap();
+        let access = Access::new(&settings.auth, &settings.trust, Clock::system()).unwrap();
         let gate = Arc::new(Semaphore::new(0));
         let routes = Router::new()
             .route("/v1/quick", get(quick))
@@ -73,7 +73,10 @@ impl Listening {
         let listener = http::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (minter, ending) = (Minter::of(&settings.auth.signing), shutdown.clone());
-        tokio::spawn(async move { http::serve(listener, application, &settings, &ending).await });
+        let tls = Tls::read(&settings.tls).unwrap();
+        tokio::spawn(
+            async move { http::serve(listener, tls, application, &settings, &ending).await },
+        );
         Self {
             address,
             minter: minter.unwrap(),

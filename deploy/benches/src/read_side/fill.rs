@@ -103,8 +103,9 @@ impl<'a> Changes<'a> {
 
 fn writing(redis_url: &str, clock: &Clock) -> Result<(Cache, Recalculation)> {
     let config = config(redis_url)?;
-    let cache = Cache::new(&config.cache)?;
-    let source = ScheduleSource::new(&config.source, &config.service.auth.signing, clock.clone())?;
+    let (signing, trust) = (&config.service.auth.signing, &config.service.trust);
+    let cache = Cache::new(&config.cache, trust)?;
+    let source = ScheduleSource::new(&config.source, signing, trust, clock.clone())?;
     let recalculation = Recalculation::new(
         cache.clone(),
         Arc::new(source),

@@ -1,7 +1,7 @@
 //! PostgreSQL, with its default durability.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use nix::unistd::{User, getuid};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::certificates::Identity;
 use crate::ports::Port;
 use crate::process::{Launch, RunAs, send};
 use crate::procfs;
@@ -45,11 +46,35 @@ impl Postgres {
     /// # Errors
     /// When it is not installed, or does not become healthy.
     pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
+        Self::start_with(folder, log, port, None).await
+    }
+
+    /// The same; with a certificate it also speaks TLS.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start_with(
+        folder: &Path,
+        log: &Path,
+        port: Port,
+        tls: Option<&Identity>,
+    ) -> Result<Self> {
         let place = Place::new(folder)?;
         if !place.data.is_dir() {
             make_data(&place, log).await?;
         }
-        Self::run(place, log, port).await
+        let mut more = Vec::new();
+        if let Some(identity) = tls {
+            let [certificate, key] = identity.write(&place.folder)?;
+            let owner = fs::metadata(&place.folder)?;
+            for path in [&certificate, &key] {
+                chown(path, Some(owner.uid()), Some(owner.gid()))?;
+            }
+            more.push("ssl=on".to_owned());
+            more.push(format!("ssl_cert_file={}", certificate.display()));
+            more.push(format!("ssl_key_file={}", key.display()));
+        }
+        Self::run(place, log, port, &more).await
     }
 
     /// Starts a standby that follows this server by streaming replication and from now on confirms each
@@ -71,7 +96,7 @@ impl Postgres {
         .arg(&place.data)
         .arg(format!("--dbname={}", self.url()));
         finish(&copying, COPY_DEADLINE).await?;
-        let standby = Self::run(place, log, port).await?;
+        let standby = Self::run(place, log, port, &[]).await?;
         let mut primary = PgConnection::connect(&self.url()).await?;
         for statement in [
             "ALTER SYSTEM SET synchronous_standby_names = '*'",
@@ -95,7 +120,7 @@ impl Postgres {
         Ok(standby.close().await?)
     }
 
-    async fn run(place: Place, log: &Path, port: Port) -> Result<Self> {
+    async fn run(place: Place, log: &Path, port: Port, more: &[String]) -> Result<Self> {
         let number = port.number();
         let url = format!("postgres://postgres@127.0.0.1:{number}/postgres");
         let mut launch = place.launch("postgres", log).arg("-D").arg(&place.data);
@@ -109,6 +134,9 @@ impl Postgres {
             "timezone=UTC",
             "log_timezone=UTC",
         ] {
+            launch = launch.arg("-c").arg(setting);
+        }
+        for setting in more {
             launch = launch.arg("-c").arg(setting);
         }
         // "Immediate shutdown": it takes its children with it, which SIGKILL would not.

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use crate::certificates::Identity;
 use crate::management::Management;
 use crate::ports::{self, Port};
 use crate::process::{Launch, Process};
@@ -115,6 +116,20 @@ impl RabbitMq {
         ports: Ports,
         statistics: Statistics,
     ) -> Result<Self> {
+        Self::start_with(folder, log, ports, statistics, None).await
+    }
+
+    /// The same; it also speaks TLS at the port that stands beside the certificate.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start_with(
+        folder: &Path,
+        log: &Path,
+        ports: Ports,
+        statistics: Statistics,
+        tls: Option<(Port, &Identity)>,
+    ) -> Result<Self> {
         let home = folder.join("home");
         fs::create_dir_all(&home)?;
         let folder = folder.canonicalize()?;
@@ -126,7 +141,11 @@ impl RabbitMq {
             name_server: Mutex::new(None),
             rounds: folder.join(ROUNDS_FILE),
         }));
-        let launch = broker_launch(&folder, log, &ports, statistics)?;
+        let encrypted = match &tls {
+            Some((port, identity)) => tls_configuration(port, &identity.write(&folder)?),
+            None => String::new(),
+        };
+        let launch = broker_launch(&folder, log, &ports, statistics, &encrypted)?;
         let Ports {
             amqp: a,
             management: m,
@@ -136,7 +155,8 @@ impl RabbitMq {
             names,
         } = ports;
         let name_port = names.number();
-        let held = vec![a, m, prometheus, stream, distribution, names];
+        let mut held = vec![a, m, prometheus, stream, distribution, names];
+        held.extend(tls.map(|(port, _)| port));
         Ok(Self {
             server: Arc::new(Server::start(role, launch, held).await?),
             amqp,
@@ -293,9 +313,10 @@ fn broker_launch(
     log: &Path,
     ports: &Ports,
     statistics: Statistics,
+    encrypted: &str,
 ) -> Result<Launch> {
     let config = folder.join("rabbitmq.conf");
-    fs::write(&config, configuration(ports))?;
+    fs::write(&config, configuration(ports) + encrypted)?;
     let plugins = folder.join("enabled_plugins");
     fs::write(
         &plugins,
@@ -341,6 +362,19 @@ fn broker_launch(
         // that we hold is the broker itself.
         .env("RABBITMQ_ALLOW_INPUT", "1")
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", erlang))
+}
+
+fn tls_configuration(port: &Port, [certificate, key]: &[PathBuf; 2]) -> String {
+    format!(
+        "listeners.ssl.1 = 127.0.0.1:{}\n\
+         ssl_options.certfile = {}\n\
+         ssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_none\n\
+         ssl_options.fail_if_no_peer_cert = false\n",
+        port.number(),
+        certificate.display(),
+        key.display()
+    )
 }
 
 fn configuration(ports: &Ports) -> String {

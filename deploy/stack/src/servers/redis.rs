@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::certificates::Identity;
 use crate::ports::Port;
 use crate::process::Launch;
 use crate::server::{self, Server};
@@ -31,6 +32,34 @@ impl Redis {
     /// When it is not installed, or does not become healthy.
     pub async fn start(folder: &Path, log: &Path, port: Port) -> Result<Self> {
         Self::launch(folder, log, vec![port], &[]).await
+    }
+
+    /// The same; it also speaks TLS at the port `tls`.
+    ///
+    /// # Errors
+    /// When it is not installed, or does not become healthy.
+    pub async fn start_tls(
+        folder: &Path,
+        log: &Path,
+        port: Port,
+        tls: Port,
+        identity: &Identity,
+    ) -> Result<Self> {
+        let [certificate, key] = identity
+            .write(folder)?
+            .map(|path| path.display().to_string());
+        let number = tls.number().to_string();
+        let more = [
+            "--tls-port",
+            &number,
+            "--tls-cert-file",
+            &certificate,
+            "--tls-key-file",
+            &key,
+            "--tls-auth-clients",
+            "no",
+        ];
+        Self::launch(folder, log, vec![port, tls], &more).await
     }
 
     /// Starts it as the only node of a Redis Cluster, whose other nodes would reach it at `bus`. It

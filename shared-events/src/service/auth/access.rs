@@ -16,6 +16,7 @@ use crate::schedule::is_slug;
 use crate::service::clock::Clock;
 use crate::service::cors::Origins;
 use crate::service::problem::Problem;
+use crate::trust::TrustSettings;
 
 /// A longer token is refused unread.
 const MAX_TOKEN_BYTES: usize = 16 << 10;
@@ -75,7 +76,11 @@ enum Refusal {
 
 impl Access {
     /// Access by these settings. Nothing is read until it is first needed.
-    pub fn new(settings: &AuthSettings, clock: Clock) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &AuthSettings,
+        trust: &TrustSettings,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
         let keys = match (
             settings.auth_mode,
             &settings.signing.auth_hs256_secret,
@@ -88,6 +93,7 @@ impl Access {
             (AuthMode::Jwks, _, Some(url)) => Some(Keys::Published(KeySet::new(
                 url.clone(),
                 settings.jwks_refresh(),
+                trust,
             )?)),
             (AuthMode::Hs256, None, _) => anyhow::bail!("AUTH_HS256_SECRET must be set"),
             (AuthMode::Jwks, _, None) => anyhow::bail!("AUTH_JWKS_URL must be set"),

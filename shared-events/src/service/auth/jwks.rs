@@ -9,6 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::Instant;
 
+use crate::service::tls::https_client;
+use crate::trust::{TrustSettings, told};
+
 /// How long the issuer may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,8 +50,12 @@ struct Held {
 }
 
 impl KeySet {
-    pub(super) fn new(url: reqwest::Url, refresh: Duration) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder()
+    pub(super) fn new(
+        url: reqwest::Url,
+        refresh: Duration,
+        trust: &TrustSettings,
+    ) -> anyhow::Result<Self> {
+        let client = https_client(trust)?
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
@@ -111,7 +118,7 @@ impl KeySet {
     }
 
     async fn ask(&self) -> Result<JwkSet, String> {
-        let failed = |error: reqwest::Error| error.without_url().to_string();
+        let failed = |error: reqwest::Error| told(&error.without_url());
         let mut answer = self
             .client
             .get(self.url.clone())

@@ -1,0 +1,100 @@
+//! Throwaway certificates: an authority of a test's own, and what it vouches for.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+
+/// A certificate authority that nobody knows.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A server's certificate with its private key, as PEM.
+pub struct Identity {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn new() -> Result<Self> {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = "Rosterwire's throwaway authority";
+        params.distinguished_name.push(DnType::CommonName, name);
+        let made = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        Ok(Self(made))
+    }
+
+    /// Its own certificate.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Writes its own certificate into `folder`, for `TLS_CA`.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
+        let path = folder.join("authority.pem");
+        fs::write(&path, self.pem())?;
+        Ok(path)
+    }
+
+    /// A good certificate for the server `name`.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn vouch(&self, name: &str) -> Result<Identity> {
+        self.sign(CertificateParams::new([name.to_owned()])?)
+    }
+
+    /// A certificate for the server `name` that was good once.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn vouched(&self, name: &str) -> Result<Identity> {
+        let mut params = CertificateParams::new([name.to_owned()])?;
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Result<Identity> {
+        let key = KeyPair::generate()?;
+        Ok(Identity {
+            certificate: params.signed_by(&key, &self.0)?.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+}
+
+impl Identity {
+    /// Writes both into `folder`: the certificate first, and the key, which only our user can read.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn write(&self, folder: &Path) -> Result<[PathBuf; 2]> {
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let paths = ["certificate.pem", "key.pem"].map(|name| folder.join(name));
+        for (path, text) in paths.iter().zip([&self.certificate, &self.key]) {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(path)?;
+            file.write_all(text.as_bytes())?;
+        }
+        Ok(paths)
+    }
+}
