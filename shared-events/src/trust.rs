@@ -71,7 +71,7 @@ pub fn refused_certificate(error: &(dyn Error + 'static)) -> Option<String> {
 }
 
 fn advice(reason: &str) -> &'static str {
-    if reason.starts_with("UnknownIssuer") || reason.starts_with("BadSignature") {
+    if reason.starts_with("UnknownIssuer") {
         "TLS_CA names the authorities to trust beside those of the Web"
     } else if reason.contains("expired") {
         "it must be renewed at the server"
@@ -85,8 +85,10 @@ fn advice(reason: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::io;
+    use std::time::Duration;
 
     use rustls::CertificateError;
+    use rustls::pki_types::{ServerName, UnixTime};
 
     use super::{Authorities, refused_certificate, told};
 
@@ -114,10 +116,20 @@ mod tests {
             let error = rustls::Error::InvalidCertificate(error);
             told(&io::Error::new(io::ErrorKind::InvalidData, error))
         };
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let expired = CertificateError::ExpiredContext {
+            time: at(2),
+            not_after: at(1),
+        };
+        let of_another = CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("db").expect("a name"),
+            presented: vec![],
+        };
         for (error, word) in [
             (CertificateError::UnknownIssuer, "TLS_CA"),
-            (CertificateError::Expired, "renewed"),
-            (CertificateError::NotValidForName, "the URL must call"),
+            (expired, "renewed"),
+            (of_another, "the URL must call"),
+            (CertificateError::Revoked, "another one"),
         ] {
             let text = refused(error);
             assert!(text.contains("is refused") && text.contains(word), "{text}");

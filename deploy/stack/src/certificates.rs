@@ -9,6 +9,7 @@ use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use uuid::Uuid;
 
 /// A certificate authority that nobody knows.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -27,7 +28,7 @@ impl Authority {
     pub fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let name = "Rosterwire's throwaway authority";
+        let name = format!("Rosterwire's throwaway authority {}", Uuid::new_v4());
         params.distinguished_name.push(DnType::CommonName, name);
         let made = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         Ok(Self(made))

@@ -7,3 +7,4 @@ mod amqp;
 mod contract;
 mod jwks;
 mod limits;
+mod tls;

@@ -1,15 +1,20 @@
 //! Clients that mean no good, at the listener of each real service: who means well is served meanwhile.
 
 use std::net::{SocketAddr, TcpStream as StdStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use reqwest::Client;
-use stack::{AccessKey, ServiceKind};
+use reqwest::{Certificate, Client, ClientBuilder};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use stack::{AccessKey, Authority, ServiceKind};
 use system_tests::Deployment;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 /// How long it may take until the last of the slow ones is cut off.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -58,8 +63,12 @@ fn address(url: &str) -> SocketAddr {
 
 /// Each over a connection of its own.
 fn client() -> Client {
+    client_builder().build().expect("a client")
+}
+
+fn client_builder() -> ClientBuilder {
     let client = Client::builder().no_proxy().pool_max_idle_per_host(0);
-    client.timeout(PATIENCE).build().expect("a client")
+    client.timeout(PATIENCE)
 }
 
 /// For this process and those that it starts, each of which holds one end of every connection.
@@ -77,7 +86,7 @@ async fn assert_served(client: &Client, url: &str) {
     assert_eq!(answer.status(), 200, "{url}");
 }
 
-async fn has_ended(mut socket: TcpStream, drips: bool) {
+async fn has_ended(mut socket: impl AsyncRead + AsyncWrite + Unpin, drips: bool) {
     let mut room = [0; 1024];
     loop {
         tokio::select! {
@@ -140,6 +149,86 @@ async fn who_asks_too_slowly_is_cut_off_at_every_listener_even_if_it_goes_on() {
         assert_served(&client, &url).await;
     }
     deployment.assert_sound().await;
+}
+
+/// What never ends shaking hands has sent so much.
+const HANDSHAKES: [&[u8]; 5] = [
+    b"\x16",
+    b"\x16\x03\x01",
+    // A handshake of 512 bytes, of which the first say that a greeting of the client begins.
+    b"\x16\x03\x01\x02\x00",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_within_a_handshake_or_after_it_is_cut_off_at_every_listener() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let authority = Authority::new().expect("an authority");
+    let identity = authority.vouch("localhost").expect("a certificate");
+    let [certificate, key] = identity.write(folder.path()).expect("two files");
+    let deployment = Deployment::start_with(|builder| {
+        ServiceKind::ALL.into_iter().fold(builder, |builder, kind| {
+            let builder = builder.env(kind, "HEADER_TIMEOUT_SECONDS", "1");
+            let builder = builder.env(kind, "TLS_CERTIFICATE", certificate.to_str().expect("text"));
+            builder.env(kind, "TLS_KEY", key.to_str().expect("text"))
+        })
+    })
+    .await;
+    let root = authority.pem();
+    let own = Certificate::from_pem(root.as_bytes()).expect("a certificate");
+    let client = client_builder().tls_certs_only([own]);
+    let client = client.build().expect("a client");
+    let connector = connector(root.as_bytes());
+    let mut ends = JoinSet::new();
+    let urls = routes(&deployment).map(|url| {
+        let encrypted = url.replace("http://127.0.0.1", "https://localhost");
+        (address(&url), encrypted)
+    });
+    for (address, url) in &urls {
+        for beginning in HANDSHAKES {
+            for drips in [false, true] {
+                let mut socket = TcpStream::connect(address).await.expect("a connection");
+                socket.write_all(beginning).await.expect("a beginning");
+                let what = format!("{url}: {beginning:?}, {drips}");
+                ends.spawn(async move {
+                    let in_time = tokio::time::timeout(DEADLINE, has_ended(socket, drips)).await;
+                    assert!(in_time.is_ok(), "{what} is open still");
+                });
+            }
+        }
+        // This one shakes hands, and then says nothing.
+        let socket = TcpStream::connect(address).await.expect("a connection");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let silent = connector.connect(name, socket).await.expect("TLS");
+        let what = format!("{url}: a silent client");
+        ends.spawn(async move {
+            let in_time = tokio::time::timeout(DEADLINE, has_ended(silent, false)).await;
+            assert!(in_time.is_ok(), "{what} is open still");
+        });
+        assert_served(&client, url).await;
+    }
+    while let Some(ended) = ends.join_next().await {
+        ended.expect("it is cut off");
+    }
+    for (_, url) in &urls {
+        assert_served(&client, url).await;
+    }
+    deployment.assert_sound().await;
+}
+
+/// What shakes hands with who has a certificate of this authority.
+fn connector(pem: &[u8]) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(pem).expect("a certificate");
+    roots.add(root).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test(flavor = "multi_thread")]

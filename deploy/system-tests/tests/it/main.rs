@@ -27,4 +27,5 @@ mod schemathesis;
 mod second_signal;
 mod secrets;
 mod soak;
+mod tls;
 mod week;
