@@ -55,7 +55,7 @@ impl Authority {
     /// # Errors
     /// When no key can be made.
     pub fn vouch(&self, name: &str) -> Result<Identity> {
-        self.sign(CertificateParams::new([name.to_owned()])?)
+        self.sign(&CertificateParams::new([name.to_owned()])?)
     }
 
     /// A certificate for the server `name` that was good once.
@@ -66,10 +66,10 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()])?;
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2021, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Result<Identity> {
+    fn sign(&self, params: &CertificateParams) -> Result<Identity> {
         let key = KeyPair::generate()?;
         Ok(Identity {
             certificate: params.signed_by(&key, &self.0)?.pem(),

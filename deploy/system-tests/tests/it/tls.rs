@@ -217,8 +217,10 @@ async fn assert_refused(backends: &Backends, ca: &Path, word: &str) {
 
     // Redis can be away for as long as it likes, so the worker says so and waits. Its other servers
     // are such that it does not end.
-    let mut only_redis = backends.clone();
-    only_redis.amqp_url = "amqp://127.0.0.1:1".to_owned();
+    let only_redis = Backends {
+        amqp_url: "amqp://127.0.0.1:1".to_owned(),
+        ..backends.clone()
+    };
     let read_side = Failing::start(
         ServiceKind::AvailabilityWorker,
         folder.path(),
