@@ -7,6 +7,7 @@ mod plain_axum;
 mod pushpin;
 mod report;
 mod subject;
+mod through_broker;
 mod work;
 
 use std::path::PathBuf;
@@ -72,11 +73,15 @@ enum Part {
     Floor {
         /// Where it listens
         port: u16,
+        /// The RabbitMQ that its messages come from, instead of standard input
+        broker: Option<String>,
     },
     /// Plain axum
     Axum {
         /// Where it listens
         port: u16,
+        /// The RabbitMQ that its messages come from, instead of standard input
+        broker: Option<String>,
     },
     /// The clients
     Load(load::Load),
@@ -85,8 +90,18 @@ enum Part {
 fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     match &settings.part {
-        Some(Part::Floor { port }) => floor::run(*port),
-        Some(Part::Axum { port }) => plain_axum::run(*port),
+        Some(Part::Floor { port, broker }) => {
+            broker
+                .as_deref()
+                .map_or(Ok(()), through_broker::feed_standard_input)?;
+            floor::run(*port)
+        }
+        Some(Part::Axum { port, broker }) => {
+            broker
+                .as_deref()
+                .map_or(Ok(()), through_broker::feed_standard_input)?;
+            plain_axum::run(*port)
+        }
         Some(Part::Load(load)) => load::run(load),
         None => measure(&settings),
     }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::clock::now_ns;
 use crate::load::SENT;
 use crate::pushpin::{self, Pushpin};
+use crate::through_broker::Lines;
 
 /// Messages are of this length, as a client gets them.
 const FRAME_BYTES: usize = 600;
@@ -37,6 +38,10 @@ pub(crate) enum Kind {
     Floor,
     /// axum's `Sse` over `tokio::sync::broadcast`
     Axum,
+    /// The floor, its messages through RabbitMQ as the notifier's
+    FloorThroughBroker,
+    /// Plain axum, its messages through RabbitMQ as the notifier's
+    AxumThroughBroker,
     /// nginx with nchan, two workers
     Nchan,
     /// Pushpin, by its HTTP control port
@@ -50,6 +55,8 @@ impl Kind {
         match self {
             Self::Floor => "floor",
             Self::Axum => "plain axum",
+            Self::FloorThroughBroker => "floor through RabbitMQ",
+            Self::AxumThroughBroker => "plain axum through RabbitMQ",
             Self::Nchan => "Nchan",
             Self::Pushpin => "Pushpin",
             Self::Notifier => "notifier",
@@ -74,6 +81,8 @@ enum Door {
     Lines(ChildStdin),
     /// Each line begins with its territory's number.
     LinesOfTerritories(ChildStdin),
+    /// Lines that take the way through RabbitMQ.
+    ThroughBroker(Box<Lines>),
     Posts(Posts),
     Stream(Box<Publisher>),
 }
@@ -112,20 +121,31 @@ impl Subject {
     /// Starts one and waits until it is there.
     pub(crate) fn start(kind: Kind, ground: &Ground, by_territory: bool) -> Result<Self> {
         match kind {
-            Kind::Floor | Kind::Axum => Self::of_lines(kind, by_territory),
+            Kind::Floor => Self::of_lines("floor", None, by_territory),
+            Kind::Axum => Self::of_lines("axum", None, by_territory),
+            Kind::FloorThroughBroker => Self::of_lines("floor", Some(ground), by_territory),
+            Kind::AxumThroughBroker => Self::of_lines("axum", Some(ground), by_territory),
             Kind::Nchan => Self::nchan(ground),
             Kind::Pushpin => Self::pushpin(ground),
             Kind::Notifier => Self::notifier(ground, by_territory),
         }
     }
 
-    fn of_lines(kind: Kind, by_territory: bool) -> Result<Self> {
+    fn of_lines(word: &str, broker: Option<&Ground>, by_territory: bool) -> Result<Self> {
         let port = stack::ports::reserve()?;
-        let word = if kind == Kind::Floor { "floor" } else { "axum" };
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .args([word, &port.number().to_string()])
-            .stdin(Stdio::piped())
-            .spawn()?;
+            .stdin(Stdio::piped());
+        let through_broker = match broker {
+            Some(ground) => {
+                let url = ground.servers.backends().amqp_url;
+                command.arg(&url);
+                Some(Box::new(ground.runtime.block_on(Lines::open(&url))?))
+            }
+            None => None,
+        };
+        let mut child = command.spawn()?;
         let lines = child.stdin.take().context("its standard input")?;
         let address = format!("127.0.0.1:{}", port.number());
         let pid = child.id();
@@ -136,10 +156,10 @@ impl Subject {
             address,
             path: if by_territory { "/t{}" } else { "/" },
             connected_at: "\r\n\r\n",
-            door: if by_territory {
-                Door::LinesOfTerritories(lines)
-            } else {
-                Door::Lines(lines)
+            door: match through_broker {
+                Some(through_broker) => Door::ThroughBroker(through_broker),
+                None if by_territory => Door::LinesOfTerritories(lines),
+                None => Door::Lines(lines),
             },
             service: None,
             _process: Some(process),
@@ -296,6 +316,11 @@ impl Subject {
                 }
                 lines.write_all(text.as_bytes())?;
                 lines.flush()?;
+            }
+            Door::ThroughBroker(lines) => {
+                ground
+                    .runtime
+                    .block_on(lines.publish((0..count).map(|_| line())))?;
             }
             Door::Posts(posts) => (0..count).try_for_each(|_| posts.post(&line()))?,
             Door::Stream(publisher) => {
