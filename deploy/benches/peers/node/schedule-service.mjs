@@ -75,7 +75,8 @@ function refusal(status, title) {
   return Object.assign(new Error(title), { statusCode: status });
 }
 
-const app = Fastify();
+// Its connections stand still while another subject is measured.
+const app = Fastify({ keepAliveTimeout: 600_000 });
 
 app.post("/v1/contractors", async (request, reply) => {
   const rules = { bufferBeforeMinutes: 30, bufferAfterMinutes: 30 };

@@ -160,7 +160,12 @@ fn measure(
     let mut floors = runtime.block_on(Floors::measure(&backends, floor_time))?;
 
     eprintln!("starting the services");
-    let mut builder = System::builder(backends.clone());
+    // While another subject has its turn, the connections that send stand still.
+    let mut builder = System::builder(backends.clone()).env(
+        ServiceKind::ScheduleService,
+        "HEADER_TIMEOUT_SECONDS",
+        "600",
+    );
     for (name, value) in &settings.environment {
         for kind in ServiceKind::ALL {
             builder = builder.env(kind, name, value);
