@@ -3,8 +3,9 @@
 //! Events that were answered for are not lost by any crash. But an operator can delete or purge the
 //! queue that they wait in, and then nothing else would ever tell the cache. So everything is gone
 //! through after the broker has taken the queue away, and, since no broker tells of a purge, every few
-//! minutes unasked. What is stored here
-//! is told like any other change, since the streams missed it too.
+//! minutes unasked. What is stored here is told like any other change, since the streams missed it
+//! too. What a purge takes of an event that a crashed worker had stored and not told differs in
+//! nothing: the contractor's next change tells it.
 
 use std::sync::Arc;
 use std::time::Duration;
