@@ -7,6 +7,7 @@ use axum::Router;
 use chrono::TimeDelta;
 use shared_events::amqp::{Consumer, Publisher};
 use shared_events::service::{Access, Clock, Health, Shutdown, Tls, http};
+use shared_events::topology::Part;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -81,6 +82,7 @@ impl Application {
         let publisher = Arc::new(Publisher::new(
             config.amqp.clone(),
             "availability-worker publisher",
+            Part::AvailabilityWorker,
         ));
         let consumer = Arc::new(Consumer::of_schedule_updates(
             config.amqp.clone(),

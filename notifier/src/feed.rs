@@ -6,6 +6,7 @@ use std::time::Duration;
 use lapin::Connection;
 use shared_events::amqp::{self, AmqpSettings, Backoff, ConnectError};
 use shared_events::service::Clock;
+use shared_events::topology::{Part, UPDATES_STREAM};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -100,6 +101,9 @@ impl Feed {
                 .progress()
                 .update(|status| status.is_current = false);
             let Some(Err(error)) = ended else { return };
+            if let FeedError::Read(ReadError::Broker(error)) = &error {
+                self.amqp.was_not_let(UPDATES_STREAM, error);
+            }
             self.metrics.reconnects.increment(1);
             if matches!(error, FeedError::Replaced) {
                 tracing::warn!(last = ?self.last, %error, "the feed begins anew");
@@ -124,11 +128,12 @@ impl Feed {
 
     /// Connects, catches up and follows the stream until something breaks.
     async fn session(&mut self, backoff: &mut Backoff) -> Result<(), FeedError> {
-        let connection = amqp::connect(&self.amqp, "notifier feed").await?;
+        let connection = amqp::connect(&self.amqp, "notifier feed", Part::Notifier).await?;
         let timeout = self.timeout();
         let opening = tokio::time::timeout(timeout, self.open(&connection));
         let (mut reader, catching) = opening.await.map_err(|_| ReadError::Stalled(timeout))??;
         self.catch_up(&mut reader, catching).await?;
+        self.amqp.was_let(UPDATES_STREAM);
         if !backoff.is_fresh() {
             tracing::info!("the feed follows the stream again");
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lapin::Connection;
 use shared_events::amqp::{self, AmqpSettings, ConnectError};
+use shared_events::topology::Part;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -158,7 +159,8 @@ impl Replayer {
         if let Some(connection) = shared.as_ref().filter(|c| c.status().connected()) {
             return Ok(Arc::clone(connection));
         }
-        let connection = Arc::new(amqp::connect(&self.amqp, "notifier replays").await?);
+        let connection =
+            Arc::new(amqp::connect(&self.amqp, "notifier replays", Part::Notifier).await?);
         *shared = Some(Arc::clone(&connection));
         Ok(connection)
     }

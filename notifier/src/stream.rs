@@ -8,7 +8,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, 
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
 use shared_events::amqp::Headers;
-use shared_events::topology::UPDATES_STREAM;
+use shared_events::topology::{MARKER_EXCHANGE, UPDATES_STREAM};
 use uuid::Uuid;
 
 use crate::position::{Position, fingerprint};
@@ -150,13 +150,12 @@ impl StreamReader {
             .with_content_type("application/json".into())
             .with_delivery_mode(2);
         let body = format!("{{\"instance\":\"{instance}\"}}");
-        // Through the default exchange, whose routing key is the queue's name. Whether it arrives
-        // is seen by whether it comes back.
+        // Whether it arrives is seen by whether it comes back.
         let options = BasicPublishOptions::default();
         self.channel
             .basic_publish(
+                MARKER_EXCHANGE.into(),
                 "".into(),
-                UPDATES_STREAM.into(),
                 options,
                 body.as_bytes(),
                 properties,

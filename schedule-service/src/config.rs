@@ -12,6 +12,7 @@ use shared_events::service::{ServiceSettings, with_secret_files};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::import::ImportArgs;
+use crate::migrations::MigrateArgs;
 use crate::outbox_relay::OutboxSettings;
 use crate::set_aside::SetAside;
 use crate::token::TokenArgs;
@@ -70,6 +71,9 @@ struct Definition {
 pub enum Command {
     /// Loads contractors with their schedules from a file
     Import(Box<ImportArgs>),
+    /// Brings the schema of the database up to date. Serving does so too where its role may; where it
+    /// may not, this is run before, as the role that owns the database
+    Migrate(Box<MigrateArgs>),
     /// Deals with events that the broker refused too often and that were set aside
     #[command(subcommand)]
     Outbox(Box<SetAside>),

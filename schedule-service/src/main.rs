@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use schedule_service::app::Application;
 use schedule_service::config::{Cli, Command};
-use schedule_service::{import, set_aside, token};
+use schedule_service::{import, migrations, set_aside, token};
 use shared_events::service::{self, Clock};
 
 #[tokio::main]
@@ -16,6 +16,7 @@ async fn main() -> ExitCode {
     };
     match cli {
         Cli::Run(Command::Import(arguments)) => import::run(*arguments, Clock::system()).await,
+        Cli::Run(Command::Migrate(arguments)) => migrations::run(&arguments).await,
         Cli::Run(Command::Outbox(command)) => set_aside::run(*command).await,
         Cli::Run(Command::Token(arguments)) => token::run(&arguments, &Clock::system()),
         Cli::Run(Command::Openapi) => openapi(),

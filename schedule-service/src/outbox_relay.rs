@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use shared_events::amqp::{AmqpSettings, Backoff, Message, PublishError, Publisher};
 use shared_events::service::{Shutdown, failpoint};
+use shared_events::topology::Part;
 use shared_events::trust::told;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, PgPool};
@@ -39,6 +40,9 @@ pub use settings::OutboxSettings;
 
 /// The shortest wait after a failure, however soon the server seems to be back.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
+/// How often what this service owns at the broker is looked after.
+const DECLARE_EVERY: Duration = Duration::from_secs(10);
 
 /// How many events are published each over a channel of its own at once.
 const ALONE_AT_ONCE: usize = 16;
@@ -108,7 +112,7 @@ impl OutboxRelay {
             shared: Arc::new(Shared {
                 settings,
                 pool,
-                publisher: Publisher::new(amqp, "schedule-service outbox"),
+                publisher: Publisher::new(amqp, "schedule-service outbox", Part::ScheduleService),
                 longest_claim,
                 wake: Notify::new(),
                 broker: Link::new("broker"),
@@ -132,6 +136,9 @@ impl OutboxRelay {
         {
             let stop = shutdown.soft().clone();
             shutdown.spawn(hand_over::publish_handed_over(self.clone(), receiver, stop));
+        }
+        if settings.outbox_relays > 0 {
+            shutdown.spawn(self.clone().keep_declared(shutdown.soft().clone()));
         }
         for _ in 0..self.shared.settings.outbox_relays {
             shutdown.spawn(self.clone().run(shutdown.soft().clone()));
@@ -192,6 +199,29 @@ impl OutboxRelay {
     fn note_refused(&self, told: String) {
         let refused = self.shared.refused.lock();
         *refused.unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    /// Declares the exchange before there is anything to publish, and again when it is gone: the
+    /// subscribers wait for it.
+    async fn keep_declared(self, stop: CancellationToken) {
+        let mut backoff = Backoff::default();
+        while let Some(declared) = stop
+            .run_until_cancelled(self.shared.publisher.declare())
+            .await
+        {
+            let wait = match declared {
+                Ok(()) => {
+                    self.shared.broker.works();
+                    backoff.reset();
+                    DECLARE_EVERY
+                }
+                Err(error) => {
+                    self.failed(&error.into());
+                    backoff.next_wait()
+                }
+            };
+            let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+        }
     }
 
     /// Relays until `stop`.

@@ -1,9 +1,25 @@
 //! The exchange, the queues and the routing keys: every name and number once.
 //!
 //! This module names things; `amqp::declare` (feature `amqp`) makes them. Every Rosterwire process
-//! declares all of it when it connects, so the order in which they start does not matter.
+//! declares its own [`Part`] when it connects, and waits for those of the others: schedule-service
+//! publishes nothing before the queues of its subscribers are there, so the order in which they start
+//! does not matter. What each may do at the broker is in `deploy/rights/rabbitmq.json`.
 //! Redeclaring a queue with other arguments closes the channel (406), so a change of any argument
 //! here is a migration: give the queue a new name.
+
+/// Whose part of the topology.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The exchange of all events and what is unrouted; binds the subscribers' queues, which must be
+    /// there.
+    ScheduleService,
+    /// The workers' queues, bound to the exchange, which must be there.
+    AvailabilityWorker,
+    /// The stream, bound to the exchange, which must be there.
+    Notifier,
+    /// All of it: for a user with all rights, as tests have one.
+    All,
+}
 
 /// The topic exchange on which every event is published.
 pub const EXCHANGE: &str = "rosterwire.events";
@@ -19,6 +35,10 @@ pub const UNROUTED_MAX_LENGTH: i32 = 100_000;
 
 /// The quorum queue that the availability workers compete on.
 pub const SCHEDULE_UPDATED_QUEUE: &str = "availability-worker.schedule-updated";
+
+/// The direct exchange of the workers, whose routing keys are the names of their queues: for what is
+/// retried, suspected and dead-lettered. By the default exchange they could write into any queue.
+pub const SETTLEMENT_EXCHANGE: &str = "availability-worker.settlement";
 
 /// How often the broker itself delivers one message again (a worker that dies while it holds it)
 /// before it goes to [`DEAD_LETTER_QUEUE`].
@@ -45,6 +65,9 @@ pub const DEAD_LETTER_QUEUE: &str = "availability-worker.schedule-updated.dead-l
 
 /// The stream that every notifier reads at its own offset.
 pub const UPDATES_STREAM: &str = "notifier.updates";
+
+/// The fanout exchange of the notifiers' own messages to [`UPDATES_STREAM`].
+pub const MARKER_EXCHANGE: &str = "notifier.markers";
 
 /// How long [`UPDATES_STREAM`] keeps events, in RabbitMQ's notation: seven days.
 pub const UPDATES_MAX_AGE: &str = "7D";

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared_events::amqp::{Headers, Message, TraceHeaders};
 use shared_events::topology::{
-    ATTEMPTS_HEADER, REASON_HEADER, ROUTING_KEY_HEADER, SCHEDULE_UPDATED_QUEUE,
+    ATTEMPTS_HEADER, REASON_HEADER, ROUTING_KEY_HEADER, SCHEDULE_UPDATED_QUEUE, SETTLEMENT_EXCHANGE,
 };
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ impl Letter {
             self.body.clone(),
             self.trace.clone(),
         );
-        message.exchange = "";
+        message.exchange = SETTLEMENT_EXCHANGE;
         message.headers = vec![(
             ROUTING_KEY_HEADER,
             AMQPValue::LongString(self.routing_key.as_str().into()),

@@ -19,7 +19,7 @@ use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use shared_events::amqp::{AmqpSettings, Publisher, connect};
-use shared_events::topology::DEAD_LETTER_QUEUE;
+use shared_events::topology::{DEAD_LETTER_QUEUE, Part};
 use shared_events::trust::TrustSettings;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -113,7 +113,11 @@ pub async fn run(
         }
     };
     selection.amqp = selection.amqp.trusting(&selection.trust);
-    let publisher = Publisher::new(selection.amqp.clone(), "availability-worker redrive");
+    let publisher = Publisher::new(
+        selection.amqp.clone(),
+        "availability-worker redrive",
+        Part::AvailabilityWorker,
+    );
     let (deed, done) = match &command {
         DeadLetters::List(_) => (Deed::List, "listed"),
         DeadLetters::Show(_) => (Deed::Show, "shown"),
@@ -139,7 +143,12 @@ async fn go_through(
     output: &mut (impl Write + Send),
 ) -> anyhow::Result<Report> {
     let limit = Duration::from_secs(selection.amqp.amqp_connect_timeout_seconds);
-    let connection = connect(&selection.amqp, "availability-worker dead-letters").await?;
+    let connection = connect(
+        &selection.amqp,
+        "availability-worker dead-letters",
+        Part::AvailabilityWorker,
+    )
+    .await?;
     let channel = timeout(limit, connection.create_channel())
         .await
         .context("the broker does not answer")??;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use stack::{Redis, ports};
+use stack::rights::as_user;
+use stack::{Redis, ServiceKind, ports};
 
 use crate::world::{World, contractor, contractor_with};
 
@@ -42,8 +43,8 @@ async fn one_territory_is_one_slot_and_the_worker_runs_on_a_cluster_node() {
         })
         .await;
 
-    world.config.cache.redis_url =
-        redis::IntoConnectionInfo::into_connection_info(node.url()).unwrap();
+    let used = as_user(&node.url(), ServiceKind::AvailabilityWorker.name()).unwrap();
+    world.config.cache.redis_url = redis::IntoConnectionInfo::into_connection_info(used).unwrap();
     let world = world.start_worker().await;
     let at = |number, version, territory: &str| {
         contractor_with(number, version, &json!({"territory": territory}))

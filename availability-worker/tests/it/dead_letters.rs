@@ -5,7 +5,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use shared_events::topology::DEAD_LETTER_QUEUE;
 
-use crate::world::{NOW, World, contractor, contractor_with, message};
+use crate::world::{NOW, World, contractor, contractor_with, message, used};
 
 #[derive(Parser)]
 struct Cli {
@@ -15,8 +15,8 @@ struct Cli {
 
 /// Runs `dead-letters` with these arguments; says its report and its output.
 async fn dead_letters(world: &World, arguments: &[&str]) -> (Report, String) {
-    let url = world.bed.amqp_url();
-    let all = [&["dead-letters"], arguments, &["--amqp-url", url]].concat();
+    let url = used(&world.bed).amqp_url;
+    let all = [&["dead-letters"], arguments, &["--amqp-url", &url]].concat();
     let command = Cli::try_parse_from(all).unwrap().command;
     let mut output = Vec::new();
     let report = run(command, NOW.parse().unwrap(), &mut output)

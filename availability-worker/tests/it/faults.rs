@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{World, contractor};
+use crate::world::{World, contractor, used};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_while_redis_is_away() {
@@ -80,6 +80,23 @@ async fn a_soft_stop_settles_what_is_in_hand() {
         .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lacks_a_right_in_redis_says_which() {
+    let world = World::new().await;
+    redis::cmd("ACL")
+        .arg(&["SETUSER", "availability-worker", "-info"])
+        .exec_async(&mut world.redis().await)
+        .await
+        .unwrap();
+    world
+        .until("the worker says what it lacks", async || {
+            let (status, body) = world.get("/health/ready").await;
+            let told = body.to_string();
+            status == 503 && told.contains("no permissions to run the 'info' command")
+        })
+        .await;
+}
+
 #[cfg(any(debug_assertions, feature = "failpoints"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_between_the_cache_and_the_stream_is_made_good_by_the_redelivery() {
@@ -88,10 +105,11 @@ async fn a_crash_between_the_cache_and_the_stream_is_made_good_by_the_redelivery
     let world = World::without_worker(&[]).await;
     let schedule = contractor(1, 1);
     world.publish(&[&schedule]).await;
+    let used = used(&world.bed);
     let mut worker = Command::new(env!("CARGO_BIN_EXE_availability-worker"))
         .args(["--bind-addr=127.0.0.1:0", "--auth-mode=disabled"])
-        .env("AMQP_URL", world.bed.amqp_url())
-        .env("REDIS_URL", world.bed.redis_url())
+        .env("AMQP_URL", used.amqp_url)
+        .env("REDIS_URL", used.redis_url)
         .env("SCHEDULE_SERVICE_URL", &world.truth.url)
         .env("ROSTERWIRE_FAILPOINT", "worker.cached")
         .spawn()

@@ -15,6 +15,8 @@ use shared_events::trust::TrustSettings;
 use stack::TestBed;
 use uuid::Uuid;
 
+use crate::world::used;
+
 #[derive(Parser)]
 struct Cli {
     #[command(flatten)]
@@ -22,7 +24,8 @@ struct Cli {
 }
 
 pub(crate) fn cache(bed: &TestBed) -> Cache {
-    let settings = Cli::parse_from(["x", "--redis-url", bed.redis_url()]);
+    let url = used(bed).redis_url;
+    let settings = Cli::parse_from(["x", "--redis-url", &url]);
     Cache::new(&settings.cache, &TrustSettings::default()).unwrap()
 }
 

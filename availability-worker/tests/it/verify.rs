@@ -13,7 +13,7 @@ use redis::AsyncCommands;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::world::{World, contractor, contractor_with};
+use crate::world::{World, contractor, contractor_with, used};
 
 const NORTH: &str = "rw:windows:{north}";
 
@@ -235,7 +235,7 @@ async fn the_commands_fill_the_cache_and_tell_what_differs_by_their_exit_code() 
             text(output.stderr),
         )
     };
-    let url = world.bed.redis_url();
+    let url = &used(&world.bed).redis_url;
     let (code, out, _) = run("verify", url).await;
     assert_eq!((code, out.lines().count()), (Some(1), 451));
     assert!(out.starts_with("incomplete: "), "{out}");

@@ -17,13 +17,13 @@ use futures::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::{Value, json};
-use shared_events::amqp::{Message, Publisher, TraceHeaders, connect};
+use shared_events::amqp::{AmqpSettings, Message, Publisher, TraceHeaders, connect};
 use shared_events::event::FieldValues;
 use shared_events::service::{Clock, Shutdown};
 use shared_events::{
     AvailabilityUpdated, Envelope, IntegrationEvent, Schedule, ScheduleUpdated, topology,
 };
-use stack::TestBed;
+use stack::{Backends, ServiceKind, TestBed};
 use uuid::Uuid;
 
 use crate::truth::Truth;
@@ -40,10 +40,25 @@ struct Cli {
     config: Config,
 }
 
+#[derive(Parser)]
+struct Amqp {
+    #[command(flatten)]
+    amqp: AmqpSettings,
+}
+
+/// The servers of a test bed, as a worker may use them.
+pub(crate) fn used(bed: &TestBed) -> Backends {
+    bed.backends()
+        .as_used_by(ServiceKind::AvailabilityWorker)
+        .unwrap()
+}
+
 pub(crate) struct World {
     pub(crate) bed: TestBed,
     pub(crate) truth: Arc<Truth>,
     pub(crate) config: Config,
+    /// As a user that may do everything.
+    amqp: AmqpSettings,
     pub(crate) clock: Clock,
     pub(crate) url: String,
     publisher: Publisher,
@@ -64,14 +79,15 @@ impl World {
     /// Everything but the worker; the queues are there.
     pub(crate) async fn without_worker(settings: &[&str]) -> Self {
         let bed = TestBed::new().await;
+        let used = used(&bed);
         let truth = Truth::start().await;
         let mut arguments = vec![
             "worker",
             "--bind-addr=127.0.0.1:0",
             "--amqp-url",
-            bed.amqp_url(),
+            &used.amqp_url,
             "--redis-url",
-            bed.redis_url(),
+            &used.redis_url,
             "--schedule-service-url",
             &truth.url,
         ];
@@ -83,12 +99,14 @@ impl World {
         }
         arguments.extend(settings);
         let config = Cli::parse_from(arguments).config;
-        let publisher = Publisher::new(config.amqp.clone(), "test");
+        let amqp = Amqp::parse_from(["test", "--amqp-url", bed.amqp_url()]).amqp;
+        let publisher = Publisher::new(amqp.clone(), "test", topology::Part::All);
         publisher.connect().await.unwrap();
         Self {
             bed,
             truth,
             publisher,
+            amqp,
             config,
             clock: Clock::manual(NOW.parse().unwrap()),
             url: String::new(),
@@ -174,7 +192,9 @@ impl World {
         &self,
         mut enough: impl FnMut(&[(AvailabilityUpdated, String)]) -> bool,
     ) -> Vec<(AvailabilityUpdated, String)> {
-        let connection = connect(&self.config.amqp, "test reader").await.unwrap();
+        let connection = connect(&self.amqp, "test reader", topology::Part::All)
+            .await
+            .unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel
             .basic_qos(100, BasicQosOptions::default())
@@ -255,7 +275,9 @@ impl World {
 
     /// Takes one message out of a queue, waiting for it: its body and its headers.
     pub(crate) async fn take(&self, queue: &str) -> (Vec<u8>, FieldTable) {
-        let connection = connect(&self.config.amqp, "test taker").await.unwrap();
+        let connection = connect(&self.amqp, "test taker", topology::Part::All)
+            .await
+            .unwrap();
         let channel = connection.create_channel().await.unwrap();
         let take = async {
             loop {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use clap::Parser;
 use serde::Serialize;
 use shared_events::service::Clock;
+use stack::rights::{OWNER, as_user};
 use stack::servers::rabbitmq::Statistics;
 use stack::service::program;
 use stack::{PrivateServers, ServiceKind, System};
@@ -221,7 +222,7 @@ impl Client {
 async fn import(database_url: &str, roster: &Roster) -> Result<Vec<Uuid>> {
     let mut import = tokio::process::Command::new(program("schedule-service")?)
         .args(["import", "-"])
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", as_user(database_url, OWNER)?)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .kill_on_drop(true)

@@ -1,14 +1,16 @@
 //! Databases on a PostgreSQL server. Their names are ours: lower-case letters, digits and `_`.
 
+use crate::rights::OWNER;
 use anyhow::Result;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-/// Makes the database `name`; `server` is the URL of any other one there.
+/// Makes the database `name`, of the role that runs the migrations; `server` is the URL of any other
+/// one there.
 ///
 /// # Errors
 /// When the server refuses.
 pub async fn create(server: &str, name: &str) -> Result<()> {
-    execute(server, format!("CREATE DATABASE {name}")).await
+    execute(server, format!("CREATE DATABASE {name} OWNER {OWNER}")).await
 }
 
 /// Makes the database `name` unless it is there.
@@ -24,7 +26,7 @@ pub async fn create_if_missing(server: &str, name: &str) -> Result<()> {
     connection.close().await?;
     match found {
         Some(_) => Ok(()),
-        None => create(server, name).await,
+        None => execute(server, format!("CREATE DATABASE {name}")).await,
     }
 }
 

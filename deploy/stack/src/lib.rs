@@ -15,6 +15,7 @@ pub mod private_servers;
 pub mod process;
 pub mod procfs;
 pub mod proxy;
+pub mod rights;
 pub mod scratch;
 mod secrecy;
 pub mod server;

@@ -6,6 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::{Value, json};
 
+use crate::rights;
+
 /// How long one request may take.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// The user that every fresh broker has, allowed from this machine only.
@@ -66,21 +68,20 @@ impl Management {
             .any(|node| is_set(node, "mem_alarm") || is_set(node, "disk_free_alarm")))
     }
 
-    /// Makes the virtual host.
+    /// Makes the virtual host unless it is there, with the users of the services, their rights in it, and
+    /// all rights for this client's own.
     ///
     /// # Errors
     /// When the broker refuses.
     pub async fn create_vhost(&self) -> Result<()> {
-        self.ask(Method::PUT, &["vhosts", &self.vhost], Some(json!({})))
+        let mut definitions = rights::rabbitmq(&self.vhost)?;
+        if let Some(permissions) = definitions["permissions"].as_array_mut() {
+            permissions.push(json!({
+                "user": USER, "vhost": self.vhost, "configure": ".*", "write": ".*", "read": ".*",
+            }));
+        }
+        self.ask(Method::POST, &["definitions"], Some(definitions))
             .await?;
-        // 4.x gives its maker no rights of itself in every version; asking twice does no harm.
-        let rights = json!({"configure": ".*", "write": ".*", "read": ".*"});
-        self.ask(
-            Method::PUT,
-            &["permissions", &self.vhost, USER],
-            Some(rights),
-        )
-        .await?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::certificates::Identity;
 use crate::management::Management;
 use crate::ports;
 use crate::scratch::Scratch;
-use crate::servers::postgres::Postgres;
+use crate::servers::postgres::{DATABASE, Postgres};
 use crate::servers::rabbitmq::{self, RabbitMq, Statistics};
 use crate::servers::redis::Redis;
 
@@ -105,7 +105,7 @@ impl PrivateServers {
     #[must_use]
     pub fn backends(&self) -> Backends {
         Backends {
-            database_url: self.postgres.url(),
+            database_url: self.postgres.url_of(DATABASE),
             amqp_url: format!("{}/%2f", self.rabbitmq.url()),
             redis_url: self.redis.url(),
         }

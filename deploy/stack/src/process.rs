@@ -284,3 +284,20 @@ impl Process {
         &self.log
     }
 }
+
+/// Runs a program to its end.
+pub(crate) async fn finish(launch: &Launch, deadline: Duration) -> Result<()> {
+    let process = Process::spawn(launch)?;
+    let name = &launch.name;
+    let status = timeout(deadline, process.exited())
+        .await
+        .with_context(|| format!("{name} hangs"))?;
+    if !status.success() {
+        bail!(
+            "{name} failed ({})\n{}",
+            describe(status),
+            tail(&launch.log, 2_000)
+        );
+    }
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::access::AccessKey;
 use crate::backends::Backends;
+use crate::service::ServiceKind;
 
 /// The secrets of a running system.
 #[derive(Debug)]
@@ -24,11 +25,11 @@ impl Secrecy {
             ("the secret", key.secret().reveal().to_owned()),
             ("a token", format!("{begin}.")),
         ];
-        let urls = backends.env().map(|(_, url)| url);
-        secrets.extend(
-            urls.iter()
-                .filter_map(|url| Some(("a password", password(url)?))),
-        );
+        let limited = backends.as_used_by(ServiceKind::AvailabilityWorker);
+        for backends in [Some(backends.clone()), limited.ok()].into_iter().flatten() {
+            let urls = backends.env().into_iter().map(|(_, url)| url);
+            secrets.extend(urls.filter_map(|url| Some(("a password", password(url)?))));
+        }
         Self { secrets }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use reqwest::{Client, Url};
@@ -10,11 +11,15 @@ use reqwest::{Client, Url};
 use crate::access::AccessKey;
 use crate::backends::Backends;
 use crate::ports::{self, Port};
-use crate::process::Launch;
+use crate::process::{Launch, finish};
+use crate::rights::{OWNER, as_user};
 use crate::server::{Role, Server};
 
 /// Names the folder of the services' programs, when it is not that of the running program.
 pub const BIN_DIR: &str = "STACK_BIN_DIR";
+
+/// How long the migrations of a new database may take.
+const MIGRATION_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Which service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,7 +79,8 @@ pub struct ServiceSettings {
 }
 
 impl ServiceSettings {
-    /// Settings for a test: any free port, access by the key of this process, one line of JSON per log entry.
+    /// Settings for a test: any free port, a user of its own on each server, access by the key of this
+    /// process, one line of JSON per log entry.
     ///
     /// # Errors
     /// When no port is free.
@@ -91,6 +97,7 @@ impl ServiceSettings {
             inherit_env: false,
         };
         let access = AccessKey::of_this_process().env();
+        let backends = backends.as_used_by(kind)?;
         for (name, value) in backends.env().into_iter().chain(access) {
             settings = settings.env(name, value);
         }
@@ -171,6 +178,20 @@ impl std::ops::Deref for Service {
     fn deref(&self) -> &Server {
         &self.server
     }
+}
+
+/// Runs the migrations of schedule-service as the role that owns its database.
+///
+/// # Errors
+/// When they fail: with the end of their log.
+pub async fn migrate(database_url: &str, folder: &Path) -> Result<()> {
+    let program = program(ServiceKind::ScheduleService.name())?;
+    let log = folder.join("migrate.log");
+    let launch = Launch::new("schedule-service migrate", &program, folder, &log)
+        .arg("migrate")
+        .env("DATABASE_URL", as_user(database_url, OWNER)?)
+        .env("DATABASE_RUNTIME_ROLE", "schedule_service");
+    finish(&launch, MIGRATION_DEADLINE).await
 }
 
 /// Asks a service whether it is ready.

@@ -4,11 +4,14 @@
 use std::path::Path;
 
 use anyhow::Result;
+use lapin::{Connection, ConnectionProperties};
+use shared_events::amqp::declare_topology;
+use shared_events::topology::Part;
 
 use crate::backends::Backends;
 use crate::scratch::Scratch;
 use crate::secrecy::Secrecy;
-use crate::service::{Service, ServiceKind, ServiceSettings};
+use crate::service::{Service, ServiceKind, ServiceSettings, migrate};
 
 /// How much of each log a failed test prints.
 const LOG_TAIL_BYTES: u64 = 8_000;
@@ -54,6 +57,13 @@ impl SystemBuilder {
     /// When one is not built, or does not become ready.
     pub async fn start(self) -> Result<System> {
         let scratch = Scratch::make()?;
+        let is_absent = |kind: ServiceKind| self.counts.contains(&(kind, 0));
+        if !is_absent(ServiceKind::ScheduleService) {
+            migrate(&self.backends.database_url, scratch.path()).await?;
+        }
+        if ServiceKind::ALL.into_iter().any(is_absent) {
+            declare_all(&self.backends.amqp_url).await?;
+        }
         let mut planned = Vec::new();
         for (kind, count) in self.counts {
             for _ in 0..count {
@@ -108,6 +118,19 @@ impl SystemBuilder {
             scratch,
         })
     }
+}
+
+/// Makes what all services have at the broker, as a user with all rights: a service without the others
+/// waits for what they would make.
+///
+/// # Errors
+/// When the broker refuses.
+pub async fn declare_all(amqp_url: &str) -> Result<()> {
+    let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    declare_topology(&channel, Part::All).await?;
+    connection.close(200, "declared".into()).await?;
+    Ok(())
 }
 
 /// Running services. Dropping it kills them. When the test has failed, the end of each log is printed

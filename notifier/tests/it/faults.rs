@@ -110,6 +110,7 @@ async fn a_client_that_comes_before_the_broker_is_served_when_there_is_one() {
         .expect("the answer begins at once");
 
     vhost.create_vhost().await.expect("a virtual host");
+    publishing.declare().await;
     assert_eq!(client.next().await.event, "ready");
     publishing
         .publish_when_possible(&[schedule(1, 1, "leeds")])
@@ -137,6 +138,7 @@ async fn a_half_open_connection_is_noticed_and_costs_no_event() {
 async fn a_notifier_that_stands_still_until_the_broker_gives_it_up_loses_no_event() {
     let bed = TestBed::new().await;
     let publishing = Publishing::new(bed.amqp_url());
+    publishing.declare().await;
     let settings = ServiceSettings::new(ServiceKind::Notifier, bed.folder(), &bed.backends());
     let settings = settings
         .expect("a free port")

@@ -20,7 +20,12 @@ impl Publishing {
     pub(crate) fn new(amqp_url: &str) -> Self {
         let settings =
             Settings::try_parse_from(["x", "--amqp-url", amqp_url]).expect("a broker's URL");
-        Self(Publisher::new(settings.amqp, "test"))
+        Self(Publisher::new(settings.amqp, "test", topology::Part::All))
+    }
+
+    /// Makes what the other services and the notifiers have at the broker.
+    pub(crate) async fn declare(&self) {
+        self.0.connect().await.expect("the broker");
     }
 
     /// Publishes in order and waits for the broker's word.

@@ -6,8 +6,12 @@ use std::time::Duration;
 use notifier::app::Application;
 use notifier::config::Cli;
 use shared_events::service::{Clock, Shutdown};
+use stack::ServiceKind;
+use stack::rights::as_user;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+
+use crate::publishing::Publishing;
 
 /// Whatever a test waits for comes within this time, or the test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -22,6 +26,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts one and waits until it is ready.
     pub(crate) async fn start(amqp_url: &str, settings: &[&str]) -> Self {
+        Publishing::new(amqp_url).declare().await;
         let running = Self::start_anyway(amqp_url, settings).await;
         running.wait_for_readiness(true).await;
         running
@@ -29,6 +34,7 @@ impl Running {
 
     /// Starts one and does not wait.
     pub(crate) async fn start_anyway(amqp_url: &str, settings: &[&str]) -> Self {
+        let amqp_url = as_user(amqp_url, ServiceKind::Notifier.name()).expect("a broker's URL");
         // Shown where a test fails.
         let _ = tracing_subscriber::fmt()
             .with_env_filter("info,notifier=debug")
@@ -47,7 +53,7 @@ impl Running {
         let arguments: Vec<&str> = fixed
             .iter()
             .copied()
-            .chain([amqp_url])
+            .chain([amqp_url.as_str()])
             .chain(access.iter().copied())
             .chain(settings.iter().copied())
             .collect();

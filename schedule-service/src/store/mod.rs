@@ -13,4 +13,4 @@ mod pool;
 pub mod schedules;
 
 pub use error::StoreError;
-pub use pool::{connect, migrate};
+pub use pool::{connect, migrate, migrate_for};

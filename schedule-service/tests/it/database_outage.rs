@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stack::TestBed;
-use stack::servers::postgres::Postgres;
+use stack::servers::postgres::{DATABASE, Postgres};
 use tokio::time::{Instant, sleep};
 
 use crate::service::{Service, job_at};
@@ -22,7 +22,7 @@ async fn a_killed_database_is_a_503_and_when_it_is_back_so_is_all_that_was_answe
     let postgres = Postgres::start(&folder, &log, stack::ports::reserve().unwrap())
         .await
         .unwrap();
-    let service = Service::start_on(bed, &postgres.url(), &[]).await;
+    let service = Service::start_on(bed, &postgres.url_of(DATABASE), &[]).await;
     let id = service.contractor().await;
     let jobs = format!("/v1/contractors/{id}/jobs");
     let key = [("idempotency-key", "k")];

@@ -16,6 +16,8 @@ use uuid::Uuid;
 /// A database, and files to import into it.
 struct Import {
     bed: TestBed,
+    /// The database, for the service's role.
+    url: String,
 }
 
 /// What the program said.
@@ -38,9 +40,9 @@ impl From<Output> for Said {
 
 impl Import {
     async fn new() -> Self {
-        Self {
-            bed: TestBed::new().await,
-        }
+        let bed = TestBed::new().await;
+        let url = crate::database::migrated(bed.database_url()).await;
+        Self { bed, url }
     }
 
     fn file(&self, name: &str, content: &str) -> PathBuf {
@@ -54,7 +56,7 @@ impl Import {
         command
             .arg("import")
             .args(arguments)
-            .env("DATABASE_URL", self.bed.database_url())
+            .env("DATABASE_URL", &self.url)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

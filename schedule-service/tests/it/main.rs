@@ -3,6 +3,7 @@
 mod access;
 mod command_line;
 mod contractors;
+mod database;
 mod database_outage;
 mod days;
 mod events;
@@ -16,6 +17,7 @@ mod queries;
 mod races;
 mod refusals;
 mod retention;
+mod rights;
 mod schedules;
 mod service;
 mod set_aside;

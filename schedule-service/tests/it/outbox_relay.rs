@@ -11,12 +11,15 @@ use lapin::types::AMQPValue;
 use schedule_service::outbox_relay::{Committed, OutboxRelay, OutboxSettings, Place};
 use shared_events::amqp::{AmqpSettings, Message, TraceHeaders, connect};
 use shared_events::service::Shutdown;
-use shared_events::topology::{SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE};
+use shared_events::topology::{Part, SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
-use stack::{PrivateServers, TestBed};
+use stack::rights::as_user;
+use stack::{PrivateServers, ServiceKind, TestBed};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
+
+use crate::database;
 
 /// How long a test waits for what must happen.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -36,19 +39,21 @@ pub(crate) fn settings(amqp_url: &str, more: &[&str]) -> Settings {
     Settings::parse_from(["relay", "--amqp-url", amqp_url].iter().chain(more))
 }
 
-pub(crate) fn relay(pool: &PgPool, amqp_url: &str, more: &[&str]) -> OutboxRelay {
-    let settings = settings(amqp_url, more);
+/// A relay, with the queues of its subscribers: before they are there it publishes nothing.
+pub(crate) async fn relay(pool: &PgPool, amqp_url: &str, more: &[&str]) -> OutboxRelay {
+    let all = settings(amqp_url, &[]).amqp;
+    connect(&all, "test", Part::All).await.unwrap();
+    let used = as_user(amqp_url, ServiceKind::ScheduleService.name()).unwrap();
+    let settings = settings(&used, more);
     OutboxRelay::new(pool.clone(), settings.amqp, settings.outbox)
 }
 
 pub(crate) async fn migrated(database_url: &str) -> PgPool {
-    let pool = PgPoolOptions::new()
+    PgPoolOptions::new()
         .max_connections(4)
-        .connect(database_url)
+        .connect(&database::migrated(database_url).await)
         .await
-        .unwrap();
-    sqlx::migrate!().run(&pool).await.unwrap();
-    pool
+        .unwrap()
 }
 
 /// Writes events in one transaction, as a change does, and says their ids.
@@ -106,7 +111,7 @@ async fn until_listening(pool: &PgPool) {
 
 /// Takes everything off the workers' queue: the messages in their order.
 async fn take_all(amqp_url: &str) -> Vec<lapin::message::BasicGetMessage> {
-    let connection = connect(&settings(amqp_url, &[]).amqp, "test")
+    let connection = connect(&settings(amqp_url, &[]).amqp, "test", Part::All)
         .await
         .unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -147,7 +152,7 @@ fn ids(messages: &[lapin::message::BasicGetMessage]) -> Vec<Uuid> {
 async fn events_leave_the_outbox_in_order_in_as_many_batches_as_it_takes() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch", "200"]);
+    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch", "200"]).await;
     let written = write(&pool, "schedule.updated.v1.london-north", 450).await;
 
     assert_eq!(relay.relay_pending().await.unwrap(), 450);
@@ -160,7 +165,7 @@ async fn events_leave_the_outbox_in_order_in_as_many_batches_as_it_takes() {
 async fn a_message_carries_the_event_its_identity_and_its_trace() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &[]);
+    let relay = relay(&pool, bed.amqp_url(), &[]).await;
     let written = write(&pool, "schedule.updated.v1.london-north", 1).await;
     relay.relay_pending().await.unwrap();
 
@@ -204,7 +209,7 @@ async fn a_batch_takes_no_further_event_once_it_has_its_size() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
     // An id as text is 36 bytes: a size of one byte means one event a batch.
-    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch-bytes", "1"]);
+    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch-bytes", "1"]).await;
     let written = write(&pool, "schedule.updated.v1.london-north", 5).await;
 
     assert_eq!(relay.relay_pending().await.unwrap(), 5);
@@ -218,7 +223,7 @@ async fn an_event_that_no_queue_takes_stays_while_the_others_pass_and_what_was_d
 {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch", "3"]);
+    let relay = relay(&pool, bed.amqp_url(), &["--outbox-batch", "3"]).await;
     // Once the relay is connected: nothing is bound for this key any more, not even what keeps
     // what nothing is bound for.
     write(&pool, "schedule.updated.v1.london-north", 1).await;
@@ -228,7 +233,7 @@ async fn an_event_that_no_queue_takes_stays_while_the_others_pass_and_what_was_d
         .delete_queue(UNROUTED_QUEUE)
         .await
         .unwrap();
-    let refused = write(&pool, "nobody.listens", 2).await;
+    let refused = write(&pool, "schedule.updated.v0.nobody", 2).await;
     let good = write(&pool, "schedule.updated.v1.london-north", 4).await;
     let before = rows(&pool).await;
 
@@ -278,7 +283,9 @@ async fn the_commit_of_an_event_wakes_the_relay() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
     let shutdown = Shutdown::new();
-    relay(&pool, bed.amqp_url(), &NEVER_POLL).start(&shutdown);
+    relay(&pool, bed.amqp_url(), &NEVER_POLL)
+        .await
+        .start(&shutdown);
     until_listening(&pool).await;
 
     for _ in 0..3 {
@@ -331,7 +338,7 @@ async fn place(relay: &OutboxRelay) -> Place {
 async fn what_is_handed_over_is_published_without_a_hint_and_leaves_the_outbox() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &NEVER_POLL);
+    let relay = relay(&pool, bed.amqp_url(), &NEVER_POLL).await;
     assert!(relay.hand_over().place().is_none(), "nobody takes it yet");
     let shutdown = Shutdown::new();
     relay.start(&shutdown);
@@ -363,7 +370,7 @@ async fn what_is_handed_over_is_published_without_a_hint_and_leaves_the_outbox()
 async fn what_was_committed_but_never_handed_over_is_published_after_the_hold() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &[]);
+    let relay = relay(&pool, bed.amqp_url(), &[]).await;
     let lost = write_held(&pool, Duration::from_hours(1)).await;
     let held = write_held(&pool, Duration::from_secs(1)).await;
     let shutdown = Shutdown::new();
@@ -384,7 +391,7 @@ async fn where_there_is_no_more_room_an_event_goes_through_the_outbox_alone() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
     let one = [&NEVER_POLL[..], &["--outbox-hand-over", "1"]].concat();
-    let relay = relay(&pool, bed.amqp_url(), &one);
+    let relay = relay(&pool, bed.amqp_url(), &one).await;
     let shutdown = Shutdown::new();
     relay.start(&shutdown);
     let only = place(&relay).await;
@@ -402,7 +409,7 @@ async fn many_relays_at_once_lose_nothing() {
     let shutdown = Shutdown::new();
     for _ in 0..3 {
         let more = ["--outbox-batch", "7", "--outbox-relays", "3"];
-        relay(&pool, bed.amqp_url(), &more).start(&shutdown);
+        relay(&pool, bed.amqp_url(), &more).await.start(&shutdown);
     }
     let writers: Vec<_> = (0..4)
         .map(|_| {
@@ -438,7 +445,7 @@ async fn what_a_vanished_relay_held_is_published_by_another() {
         .execute(&mut vanishing)
         .await
         .unwrap();
-    let relay = relay(&pool, bed.amqp_url(), &[]);
+    let relay = relay(&pool, bed.amqp_url(), &[]).await;
     assert_eq!(
         relay.relay_pending().await.unwrap(),
         2,
@@ -459,7 +466,7 @@ async fn at_the_soft_signal_the_relay_ends_and_claims_nothing_more() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
     let shutdown = Shutdown::new();
-    relay(&pool, bed.amqp_url(), &[]).start(&shutdown);
+    relay(&pool, bed.amqp_url(), &[]).await.start(&shutdown);
     until_listening(&pool).await;
 
     shutdown.begin();
@@ -481,7 +488,7 @@ async fn a_broker_that_is_killed_and_comes_back_gets_everything_without_a_restar
         "--amqp-publish-timeout-seconds",
         "2",
     ];
-    let relay = relay(&pool, &backends.amqp_url, &more);
+    let relay = relay(&pool, &backends.amqp_url, &more).await;
     relay.start(&shutdown);
     let mut written = write(&pool, "schedule.updated.v1.london-north", 20).await;
     eventually("the first are published", async || unsent(&pool).await == 0).await;
@@ -514,14 +521,16 @@ async fn a_database_that_is_killed_and_comes_back_wakes_the_relay_again() {
     let backends = servers.backends();
     let pool = migrated(&backends.database_url).await;
     let shutdown = Shutdown::new();
-    relay(&pool, &backends.amqp_url, &NEVER_POLL).start(&shutdown);
+    relay(&pool, &backends.amqp_url, &NEVER_POLL)
+        .await
+        .start(&shutdown);
     until_listening(&pool).await;
     let mut written = write(&pool, "schedule.updated.v1.london-north", 1).await;
     eventually("the first is published", async || unsent(&pool).await == 0).await;
 
     servers.postgres.kill().await.unwrap();
     servers.postgres.restart().await.unwrap();
-    let pool = PgPool::connect(&backends.database_url).await.unwrap();
+    let pool = migrated(&backends.database_url).await;
     until_listening(&pool).await;
 
     written.extend(write(&pool, "schedule.updated.v1.london-north", 1).await);

@@ -97,12 +97,13 @@ impl Service {
 
     /// With another database than the test bed's.
     pub(crate) async fn start_on(bed: TestBed, database_url: &str, more: &[&str]) -> Self {
+        let used = crate::database::migrated(database_url).await;
         let arguments = [
             "schedule-service",
             "--bind-addr=127.0.0.1:0",
             "--outbox-relays=0",
             "--database-url",
-            database_url,
+            &used,
             "--amqp-url",
             bed.amqp_url(),
         ];

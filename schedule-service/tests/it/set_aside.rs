@@ -11,11 +11,13 @@ use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use shared_events::amqp::connect;
 use shared_events::service::Shutdown;
-use shared_events::topology::EXCHANGE;
+use shared_events::topology::{EXCHANGE, Part};
 use sqlx::PgPool;
+use stack::rights::as_user;
 use stack::{PrivateServers, TestBed};
 use uuid::Uuid;
 
+use crate::database::ROLE;
 use crate::outbox_relay::{eventually, make_due, migrated, relay, settings, unsent, write};
 
 const GOOD: &str = "schedule.updated.v1.leeds";
@@ -23,7 +25,7 @@ const NACKED: &str = "schedule.updated.v1.full";
 
 /// A queue that is always full, beside the one of the workers: who publishes for it gets a nack.
 async fn full_queue(amqp_url: &str) -> Channel {
-    let connection = connect(&settings(amqp_url, &[]).amqp, "test")
+    let connection = connect(&settings(amqp_url, &[]).amqp, "test", Part::All)
         .await
         .unwrap();
     let channel = connection.create_channel().await.unwrap();
@@ -77,8 +79,8 @@ fn text(bytes: &[u8]) -> String {
 async fn what_is_refused_for_ever_is_set_aside_holds_up_nobody_and_goes_once_the_operator_says_so()
 {
     let bed = TestBed::new().await;
-    let database = bed.database_url();
-    let pool = migrated(database).await;
+    let database = &as_user(bed.database_url(), ROLE).unwrap();
+    let pool = migrated(bed.database_url()).await;
     let full = full_queue(bed.amqp_url()).await;
     let two = [
         "--outbox-max-attempts",
@@ -86,7 +88,7 @@ async fn what_is_refused_for_ever_is_set_aside_holds_up_nobody_and_goes_once_the
         "--outbox-max-age-seconds",
         "1",
     ];
-    let relay = relay(&pool, bed.amqp_url(), &two);
+    let relay = relay(&pool, bed.amqp_url(), &two).await;
     let refused = write(&pool, NACKED, 2).await;
     write(&pool, GOOD, 3).await;
 
@@ -148,7 +150,7 @@ async fn what_is_refused_for_ever_is_set_aside_holds_up_nobody_and_goes_once_the
 async fn what_amqp_cannot_carry_is_refused_before_it_is_sent() {
     let bed = TestBed::new().await;
     let pool = migrated(bed.database_url()).await;
-    let relay = relay(&pool, bed.amqp_url(), &["--outbox-max-attempts", "1"]);
+    let relay = relay(&pool, bed.amqp_url(), &["--outbox-max-attempts", "1"]).await;
     let odd = write(&pool, &"x".repeat(300), 1).await;
     write(&pool, GOOD, 1).await;
     assert_eq!(relay.relay_pending().await.unwrap(), 1);
@@ -172,7 +174,7 @@ async fn a_body_that_the_broker_closes_the_channel_over_is_the_only_one_to_pay_a
         "--amqp-connect-timeout-seconds",
         "2",
     ];
-    let relay = relay(&pool, &backends.amqp_url, &more);
+    let relay = relay(&pool, &backends.amqp_url, &more).await;
     write(&pool, GOOD, 20).await;
     let large = write(&pool, GOOD, 1).await;
     write(&pool, GOOD, 20).await;

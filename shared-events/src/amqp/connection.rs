@@ -10,6 +10,7 @@ use rand::RngExt;
 
 use super::access::Access;
 use super::declare::declare_topology;
+use crate::topology::Part;
 use crate::trust::{TrustSettings, refused_certificate, told};
 
 /// How to reach RabbitMQ.
@@ -38,8 +39,8 @@ pub struct AmqpSettings {
     #[arg(long, env = "AMQP_HEARTBEAT_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=300))]
     pub amqp_heartbeat_seconds: u16,
 
-    /// Seconds for which RabbitMQ may refuse the user, the virtual host or a queue's arguments, or show a
-    /// certificate that is refused, before the process ends and says so; a broker that is away is
+    /// Seconds for which RabbitMQ may refuse the user, a right, the virtual host or a queue's arguments, or
+    /// show a certificate that is refused, before the process ends and says so; a broker that is away is
     /// waited for without end
     #[arg(long, env = "AMQP_REFUSED_SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub amqp_refused_seconds: u64,
@@ -64,6 +65,21 @@ impl AmqpSettings {
     pub async fn refused_for_good(&self) -> String {
         let limit = Duration::from_secs(self.amqp_refused_seconds);
         self.access.refused_for(limit).await
+    }
+
+    /// Notes that the broker has let this process do something over its connections.
+    pub fn was_let(&self, what: &'static str) {
+        self.access.not_refused(what);
+    }
+
+    /// Notes why the broker has not: a user that lacks the right to it is refused as one that is not let
+    /// in at all.
+    pub fn was_not_let(&self, what: &'static str, error: &lapin::Error) {
+        if is_denial(error) {
+            self.access.refused(what, error);
+        } else {
+            self.access.not_refused(what);
+        }
     }
 
     pub(super) fn heartbeat(&self) -> Duration {
@@ -96,10 +112,14 @@ pub enum ConnectError {
     TimedOut(Duration),
 }
 
-/// Connects and declares the whole topology.
+/// Connects and declares a part of the topology.
 ///
 /// `name` is shown in RabbitMQ's list of connections.
-pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, ConnectError> {
+pub async fn connect(
+    settings: &AmqpSettings,
+    name: &str,
+    part: Part,
+) -> Result<Connection, ConnectError> {
     let mut uri = settings.amqp_url.clone();
     uri.query.heartbeat = Some(settings.amqp_heartbeat_seconds);
     let limit = settings.connect_timeout();
@@ -115,18 +135,25 @@ pub async fn connect(settings: &AmqpSettings, name: &str) -> Result<Connection, 
             .with_tls_config(tls)
             .connect()
             .await?;
-        let channel = connection.create_channel().await?;
-        declare_topology(&channel).await?;
-        channel.close(200, "declared".into()).await?;
+        declare(&connection, part).await?;
         Ok::<_, lapin::Error>(connection)
     })
     .await;
     match &connected {
-        Ok(Err(error)) if is_refusal(error) => settings.access.refused(&told(error)),
-        _ => settings.access.not_refused(),
+        Ok(Err(error)) if is_refusal(error) => settings.access.refused(CONNECTING, &told(error)),
+        _ => settings.access.not_refused(CONNECTING),
     }
     Ok(connected.map_err(|_| ConnectError::TimedOut(limit))??)
 }
+
+/// Declares a part of the topology over a channel of its own.
+pub(super) async fn declare(connection: &Connection, part: Part) -> lapin::Result<()> {
+    let channel = connection.create_channel().await?;
+    declare_topology(&channel, part).await?;
+    channel.close(200, "declared".into()).await
+}
+
+const CONNECTING: &str = "connecting";
 
 /// Whether the broker said no, and will say it again: to the user (403), to the virtual host (530)
 /// or to a topology that is there with other arguments (406); or we say no, to its certificate.
@@ -134,13 +161,23 @@ fn is_refusal(error: &lapin::Error) -> bool {
     if refused_certificate(error).is_some() {
         return true;
     }
-    let ErrorKind::ProtocolError(error) = error.kind() else {
+    let ErrorKind::ProtocolError(protocol) = error.kind() else {
         return false;
     };
+    let other = matches!(
+        protocol.kind(),
+        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED)
+            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+    );
+    other || is_denial(error)
+}
+
+/// Whether the user lacks the right to this.
+fn is_denial(error: &lapin::Error) -> bool {
     matches!(
         error.kind(),
-        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED)
-            | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)
+        ErrorKind::ProtocolError(error)
+            if *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
     )
 }
 

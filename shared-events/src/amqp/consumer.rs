@@ -210,6 +210,9 @@ impl Consumer {
             let ended = self.session(&handler, &stop, &backoff).await;
             self.consuming.send_replace(false);
             let Err(error) = ended else { return };
+            if let SessionError::Broker(error) = &error {
+                self.settings.was_not_let(self.queue, error);
+            }
             if error.is_about_the_queue() {
                 self.cancelled.store(true, Ordering::Relaxed);
             }
@@ -234,7 +237,7 @@ impl Consumer {
         backoff: &Backoff,
     ) -> Result<(), SessionError> {
         let Some(connection) = stop
-            .run_until_cancelled(connect(&self.settings, &self.name))
+            .run_until_cancelled(connect(&self.settings, &self.name, self.publisher.part()))
             .await
         else {
             return Ok(());
@@ -247,6 +250,7 @@ impl Consumer {
         if !backoff.is_fresh() {
             tracing::info!(queue = self.queue, "consuming again");
         }
+        self.settings.was_let(self.queue);
         self.consuming.send_replace(true);
         if self.cancelled.swap(false, Ordering::Relaxed) {
             self.renewals.send_modify(|count| *count += 1);

@@ -10,15 +10,15 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
-use super::connection::{AmqpSettings, ConnectError, connect};
+use super::connection::{AmqpSettings, ConnectError, connect, declare};
 use crate::envelope::CONTENT_TYPE;
-use crate::topology;
+use crate::topology::{self, Part};
 use crate::trace::TraceHeaders;
 
 /// A message on its way to the broker. It is always persistent and mandatory.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// The exchange; empty for the default exchange, whose routing keys are queue names.
+    /// The exchange.
     pub exchange: &'static str,
     /// The routing key, at most 255 bytes.
     pub routing_key: String,
@@ -105,6 +105,9 @@ impl Message {
     }
 }
 
+/// What a publisher is let do or not.
+const PUBLISHING: &str = "publishing";
+
 /// AMQP's delivery mode for messages that survive a restart of the broker.
 const PERSISTENT: u8 = 2;
 
@@ -141,6 +144,7 @@ pub enum Refused {
 pub struct Publisher {
     settings: AmqpSettings,
     name: String,
+    part: Part,
     live: Mutex<Option<Arc<Live>>>,
 }
 
@@ -152,14 +156,21 @@ struct Live {
 }
 
 impl Publisher {
-    /// A publisher that has not connected yet. `name` is shown in RabbitMQ's list of connections.
+    /// A publisher that has not connected yet, and declares its part when it does. `name` is shown in
+    /// RabbitMQ's list of connections.
     #[must_use]
-    pub fn new(settings: AmqpSettings, name: impl Into<String>) -> Self {
+    pub fn new(settings: AmqpSettings, name: impl Into<String>, part: Part) -> Self {
         Self {
             settings,
             name: name.into(),
+            part,
             live: Mutex::new(None),
         }
+    }
+
+    /// What it declares.
+    pub(super) fn part(&self) -> Part {
+        self.part
     }
 
     /// How long it waits for the broker's confirms.
@@ -170,6 +181,17 @@ impl Publisher {
     /// Opens the connection if there is none: the readiness of the broker.
     pub async fn connect(&self) -> Result<(), ConnectError> {
         self.live().await.map(|_| ())
+    }
+
+    /// Declares its part, over the connection that there is: others may wait for what was deleted, and
+    /// nobody else makes it.
+    pub async fn declare(&self) -> Result<(), PublishError> {
+        let live = self.live().await?;
+        let declared = self.bounded(declare(&live.connection, self.part)).await;
+        if declared.is_err() {
+            self.drop_connection(&live).await;
+        }
+        declared
     }
 
     /// Publishes all of `messages`, then waits for all confirms: the answers, in their order.
@@ -223,6 +245,11 @@ impl Publisher {
         live: &Arc<Live>,
         answers: Result<Vec<Result<(), Refused>>, PublishError>,
     ) -> Result<Vec<Result<(), Refused>>, PublishError> {
+        match &answers {
+            Ok(_) => self.settings.was_let(PUBLISHING),
+            Err(PublishError::Broker(error)) => self.settings.was_not_let(PUBLISHING, error),
+            Err(_) => {}
+        }
         let is_well = answers.as_ref().is_ok_and(|answers| {
             let mut answers = answers.iter();
             !answers.any(|answer| matches!(answer, Err(Refused::Unroutable(_))))
@@ -241,7 +268,7 @@ impl Publisher {
             return Ok(Arc::clone(live));
         }
         *slot = None;
-        let connection = connect(&self.settings, &self.name).await?;
+        let connection = connect(&self.settings, &self.name, self.part).await?;
         let limit = self.settings.connect_timeout();
         // Bounded like all else: a broker that falls silent here would hold up every publisher.
         let channel = tokio::time::timeout(limit, confirming(&connection))

@@ -16,7 +16,7 @@ use super::publisher::{Message, PublishError, Publisher};
 use crate::failpoint;
 use crate::topology::{
     ATTEMPTS_HEADER, DEAD_LETTER_QUEUE, DELIVERY_COUNT_HEADER, REASON_HEADER, RETRY_QUEUES,
-    ROUTING_KEY_HEADER, SUSPECT_QUEUE,
+    ROUTING_KEY_HEADER, SETTLEMENT_EXCHANGE, SUSPECT_QUEUE,
 };
 
 /// What has come back so often from consumers that ended while holding it becomes a suspect. Far
@@ -234,7 +234,7 @@ fn message(delivery: &Delivery, aside: &SetAside) -> Message {
     );
     metrics::counter!("amqp_set_aside_total", "queue" => aside.queue).increment(1);
     Message {
-        exchange: "",
+        exchange: SETTLEMENT_EXCHANGE,
         routing_key: aside.queue.to_owned(),
         message_id: delivery.message_id.clone(),
         event_type: delivery.event_type.clone(),

@@ -8,11 +8,12 @@ use clap::Parser;
 use shared_events::amqp::consumer::Limits;
 use shared_events::amqp::{
     AmqpSettings, Consumer, Delivery, Handler, Message, Outcome, Publisher, Refused, TraceHeaders,
+    connect,
 };
 use shared_events::topology::{
-    DEAD_LETTER_QUEUE, RETRY_QUEUES, SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE,
+    DEAD_LETTER_QUEUE, Part, RETRY_QUEUES, SCHEDULE_UPDATED_QUEUE, UNROUTED_QUEUE,
 };
-use stack::TestBed;
+use stack::{ServiceKind, TestBed};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,7 @@ struct Running {
 
 impl Running {
     async fn start(bed: &TestBed, rule: fn(&Delivery) -> Outcome) -> Self {
-        let publisher = Arc::new(Publisher::new(settings(bed), "test publisher"));
+        let publisher = Arc::new(Publisher::new(settings(bed), "test publisher", Part::All));
         let (send, seen) = mpsc::unbounded_channel();
         let limits = Limits {
             prefetch: 100,
@@ -130,9 +131,7 @@ async fn within<F: Future>(future: F) -> F::Output {
 
 /// Takes the next message of a queue, waiting for it.
 async fn take(bed: &TestBed, queue: &str) -> lapin::message::BasicGetMessage {
-    let connection = shared_events::amqp::connect(&settings(bed), "test")
-        .await
-        .unwrap();
+    let connection = connect(&settings(bed), "test", Part::All).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     within(async {
         loop {
@@ -180,7 +179,7 @@ async fn a_published_event_reaches_the_handler_with_its_properties() {
 #[tokio::test]
 async fn what_no_queue_takes_is_refused_and_does_not_hold_up_the_rest() {
     let bed = TestBed::new().await;
-    let publisher = Publisher::new(settings(&bed), "test");
+    let publisher = Publisher::new(settings(&bed), "test", Part::All);
     let mut lost = event("lost", "there is no such queue");
     lost.exchange = "";
     let batch = [
@@ -200,7 +199,7 @@ async fn what_no_queue_takes_is_refused_and_does_not_hold_up_the_rest() {
 #[tokio::test]
 async fn an_event_that_nobody_is_bound_for_is_kept() {
     let bed = TestBed::new().await;
-    let publisher = Publisher::new(settings(&bed), "test");
+    let publisher = Publisher::new(settings(&bed), "test", Part::All);
     let answers = within(publisher.publish(&[event("odd", "some.other.v1.x")]))
         .await
         .unwrap();
@@ -336,7 +335,7 @@ impl Handler for Mortal {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_ends_every_process_is_dead_lettered_and_takes_no_other_with_it() {
     let bed = TestBed::new().await;
-    let publisher = Arc::new(Publisher::new(settings(&bed), "test publisher"));
+    let publisher = Arc::new(Publisher::new(settings(&bed), "test publisher", Part::All));
     let ids = ["one", "killer", "two", "three"];
     let messages = ids.map(|id| event(id, "schedule.updated.v1.x"));
     within(publisher.publish(&messages)).await.unwrap();
@@ -402,7 +401,7 @@ async fn a_process_that_the_broker_refuses_is_told_so() {
     let bed = TestBed::new().await;
     let url = bed.amqp_url().replace("guest:guest", "guest:wrong");
     let amqp = Cli::parse_from(["test", "--amqp-url", &url, "--amqp-refused-seconds=1"]).amqp;
-    let publisher = Publisher::new(amqp.clone(), "test");
+    let publisher = Publisher::new(amqp.clone(), "test", Part::All);
     let trying = async {
         loop {
             assert!(publisher.connect().await.is_err());
@@ -413,6 +412,94 @@ async fn a_process_that_the_broker_refuses_is_told_so() {
         () = trying => unreachable!(),
     };
     assert!(told.contains("ACCESS"), "{told}");
+}
+
+fn settings_of(bed: &TestBed, kind: ServiceKind) -> AmqpSettings {
+    let url = bed.backends().as_used_by(kind).unwrap().amqp_url;
+    Cli::parse_from(["test", "--amqp-url", &url, "--amqp-refused-seconds=1"]).amqp
+}
+
+/// What each process is and declares.
+const PARTS: [(ServiceKind, Part); 3] = [
+    (ServiceKind::ScheduleService, Part::ScheduleService),
+    (ServiceKind::AvailabilityWorker, Part::AvailabilityWorker),
+    (ServiceKind::Notifier, Part::Notifier),
+];
+
+#[tokio::test]
+async fn the_topology_comes_from_nothing_in_any_order_of_its_parts() {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let bed = TestBed::new().await;
+        let mut failures = 0;
+        for (kind, part) in [order, order].concat().into_iter().map(|n| PARTS[n]) {
+            let connected = connect(&settings_of(&bed, kind), "test", part).await;
+            if let Err(error) = connected {
+                failures += 1;
+                assert!(error.to_string().contains("NOT_FOUND"), "{error}");
+            }
+        }
+        assert!(failures <= 3, "the second time all is there: {order:?}");
+        let (kind, part) = PARTS[0];
+        let publisher = Publisher::new(settings_of(&bed, kind), "test", part);
+        let sent = [event("a", "schedule.updated.v1.x")];
+        assert_eq!(publisher.publish(&sent).await.unwrap(), [Ok(())]);
+        assert_eq!(take(&bed, SCHEDULE_UPDATED_QUEUE).await.data, b"a");
+        let unrouted = bed.rabbitmq_management().queue(UNROUTED_QUEUE).await;
+        assert!(unrouted.unwrap().is_some());
+    }
+}
+
+/// The user of the notifiers, who is let in and declares its part.
+#[tokio::test]
+async fn a_process_that_lacks_a_right_is_told_which() {
+    let bed = TestBed::new().await;
+    connect(&settings(&bed), "test", Part::All).await.unwrap();
+    let of_another = settings_of(&bed, ServiceKind::Notifier);
+    let declaring = connect(&of_another, "test", Part::AvailabilityWorker).await;
+    let told = declaring.unwrap_err().to_string();
+    assert!(told.contains("availability-worker.settlement"), "{told}");
+
+    let amqp = settings_of(&bed, ServiceKind::Notifier);
+    let publisher = Arc::new(Publisher::new(amqp.clone(), "test", Part::Notifier));
+    let limits = Limits {
+        prefetch: 1,
+        batch: 1,
+        concurrency: 1,
+        body_bytes: 1_000,
+    };
+    let shared = Arc::clone(&publisher);
+    let consumer = Consumer::of_schedule_updates(amqp.clone(), "test", limits, shared);
+    let (seen, _) = mpsc::unbounded_channel();
+    let rule = |_: &Delivery| Outcome::Done;
+    let running = consumer.run(Arc::new(ByRule { rule, seen }), CancellationToken::new());
+    let told = tokio::select! {
+        told = within(amqp.refused_for_good()) => told,
+        () = running => unreachable!(),
+    };
+    assert!(told.contains("ACCESS_REFUSED"), "{told}");
+    assert!(told.contains(SCHEDULE_UPDATED_QUEUE), "{told}");
+
+    let amqp = settings_of(&bed, ServiceKind::Notifier);
+    let publisher = Publisher::new(amqp.clone(), "test", Part::Notifier);
+    let publishing = async {
+        loop {
+            let sent = [event("a", "schedule.updated.v1.x")];
+            publisher.publish(&sent).await.unwrap_err();
+        }
+    };
+    let told = tokio::select! {
+        told = within(amqp.refused_for_good()) => told,
+        () = publishing => unreachable!(),
+    };
+    assert!(told.contains("ACCESS_REFUSED"), "{told}");
+    assert!(told.contains("rosterwire.events"), "{told}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The worker as a process.
 
 use anyhow::Result;
+use stack::system::declare_all;
 use stack::{PrivateServers, Service, ServiceKind, ServiceSettings};
 
 /// Starts a worker whose schedule-service is at `schedule_url`.
@@ -13,7 +14,9 @@ pub async fn start(
     environment: &[(String, String)],
 ) -> Result<Service> {
     let kind = ServiceKind::AvailabilityWorker;
-    let mut settings = ServiceSettings::new(kind, servers.folder(), &servers.backends())?
+    let backends = servers.backends();
+    declare_all(&backends.amqp_url).await?;
+    let mut settings = ServiceSettings::new(kind, servers.folder(), &backends)?
         .env("SCHEDULE_SERVICE_URL", schedule_url);
     for (name, value) in environment {
         settings = settings.env(name, value);

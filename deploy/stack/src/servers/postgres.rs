@@ -10,16 +10,20 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use nix::unistd::{User, getuid};
 use sqlx::{Connection, PgConnection};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::certificates::Identity;
+use crate::database;
 use crate::ports::Port;
-use crate::process::{Launch, RunAs, send};
+use crate::process::{Launch, RunAs, finish, send};
 use crate::procfs;
+use crate::rights;
 use crate::server::{self, Server};
 
 /// The user that runs the server when we are root, whom PostgreSQL refuses.
 const SYSTEM_USER: &str = "postgres";
+/// The database of schedule-service.
+pub const DATABASE: &str = "rosterwire";
 /// How long `initdb` may take.
 const INITDB_DEADLINE: Duration = Duration::from_mins(2);
 /// How long a copy of a small database may take.
@@ -41,7 +45,8 @@ pub(crate) struct Role {
 }
 
 impl Postgres {
-    /// Starts it with its data in `folder`, made anew when there is none.
+    /// Starts it with its data in `folder`, made anew when there is none, with the database of
+    /// schedule-service and its roles.
     ///
     /// # Errors
     /// When it is not installed, or does not become healthy.
@@ -74,7 +79,14 @@ impl Postgres {
             more.push(format!("ssl_cert_file={}", certificate.display()));
             more.push(format!("ssl_key_file={}", key.display()));
         }
-        Self::run(place, log, port, &more).await
+        let server = Self::run(place, log, port, &more).await?;
+        database::create_if_missing(&server.url(), DATABASE).await?;
+        let mut connection = PgConnection::connect(&server.url_of(DATABASE)).await?;
+        sqlx::raw_sql(rights::POSTGRES)
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
+        Ok(server)
     }
 
     /// Starts a standby that follows this server by streaming replication and from now on confirms each
@@ -303,22 +315,5 @@ async fn make_data(place: &Place, log: &Path) -> Result<()> {
     .arg(&making);
     finish(&launch, INITDB_DEADLINE).await?;
     fs::rename(&making, &place.data)?;
-    Ok(())
-}
-
-/// Runs a program to its end.
-async fn finish(launch: &Launch, deadline: Duration) -> Result<()> {
-    let process = crate::process::Process::spawn(launch)?;
-    let name = &launch.name;
-    let status = timeout(deadline, process.exited())
-        .await
-        .with_context(|| format!("{name} hangs"))?;
-    if !status.success() {
-        bail!(
-            "{name} failed ({})\n{}",
-            crate::process::describe(status),
-            crate::process::tail(&launch.log, 2_000)
-        );
-    }
     Ok(())
 }

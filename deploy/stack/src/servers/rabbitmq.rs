@@ -106,7 +106,8 @@ pub(crate) struct Role {
 }
 
 impl RabbitMq {
-    /// Starts it with its data in `folder`.
+    /// Starts it with its data in `folder`, and gives the services' users their rights in the default
+    /// virtual host.
     ///
     /// # Errors
     /// When it is not installed, or does not become healthy.
@@ -157,8 +158,12 @@ impl RabbitMq {
         let name_port = names.number();
         let mut held = vec![a, m, prometheus, stream, distribution, names];
         held.extend(tls.map(|(port, _)| port));
+        let server = Arc::new(Server::start(role, launch, held).await?);
+        Management::new(&management_url(management), "/")?
+            .create_vhost()
+            .await?;
         Ok(Self {
-            server: Arc::new(Server::start(role, launch, held).await?),
+            server,
             amqp,
             management,
             names: name_port,

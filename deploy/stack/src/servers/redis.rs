@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use crate::certificates::Identity;
 use crate::ports::Port;
 use crate::process::Launch;
+use crate::rights;
 use crate::server::{self, Server};
 
 /// A Redis server of our own.
@@ -96,8 +97,12 @@ impl Redis {
             "--appendonly",
             "no",
         ];
-        for arg in own.iter().chain(more) {
+        for arg in own.iter().chain(more).chain(&["--user"]) {
             launch = launch.arg(arg);
+        }
+        // Beside the default user, who may do everything.
+        for word in rights::redis() {
+            launch = launch.arg(word);
         }
         let role = server::Role::Redis(Role { port: number });
         Ok(Self {

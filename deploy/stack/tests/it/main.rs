@@ -5,9 +5,11 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod containers;
 mod eventually;
 mod exec;
 mod proxy;
+mod rights;
 mod servers;
 mod supervise;
 mod testbed;

@@ -57,22 +57,24 @@ async fn secrets_that_come_from_files_are_in_no_environment_and_no_command_line(
     let bed = TestBed::new().await;
     let backends = bed.backends();
     let secret = AccessKey::of_this_process().secret().reveal();
-    let secrets = [
-        ("DATABASE_URL", backends.database_url.as_str()),
-        ("AMQP_URL", &backends.amqp_url),
-        ("REDIS_URL", &backends.redis_url),
-        ("AUTH_HS256_SECRET", secret),
-    ];
+    let secrets = |kind| {
+        let used = backends.as_used_by(kind).unwrap();
+        [
+            ("DATABASE_URL", used.database_url),
+            ("AMQP_URL", used.amqp_url),
+            ("REDIS_URL", used.redis_url),
+            ("AUTH_HS256_SECRET", secret.to_owned()),
+        ]
+    };
     let folder = tempfile::tempdir().unwrap();
     let deployment = Deployment::on(backends.clone(), |mut builder| {
-        for (name, value) in secrets {
-            let path = folder.path().join(name);
-            std::fs::write(&path, value).unwrap();
-            let path = path.to_str().unwrap();
-            for kind in ServiceKind::ALL {
+        for kind in ServiceKind::ALL {
+            for (name, value) in secrets(kind) {
+                let path = folder.path().join(format!("{name}-{}", kind.name()));
+                std::fs::write(&path, value).unwrap();
                 // Empty is not set.
                 builder = builder.env(kind, name, "");
-                builder = builder.env(kind, &format!("{name}_FILE"), path);
+                builder = builder.env(kind, &format!("{name}_FILE"), path.to_str().unwrap());
             }
         }
         builder
@@ -83,8 +85,8 @@ async fn secrets_that_come_from_files_are_in_no_environment_and_no_command_line(
         for listing in ["environ", "cmdline"] {
             let shown = std::fs::read(format!("/proc/{pid}/{listing}")).unwrap();
             let shown = String::from_utf8_lossy(&shown);
-            for (name, value) in secrets {
-                assert!(!shown.contains(value), "{} {listing}: {name}", kind.name());
+            for (name, value) in secrets(kind) {
+                assert!(!shown.contains(&value), "{} {listing}: {name}", kind.name());
             }
         }
     }

@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared_events::amqp::{AmqpSettings, Message, Publisher, TraceHeaders};
 use shared_events::topology;
+use stack::system::declare_all;
 use stack::{PrivateServers, Service, ServiceKind, ServiceSettings};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -240,6 +241,7 @@ impl Subject {
         for (name, value) in &ground.environment {
             settings = settings.env(name, value);
         }
+        ground.runtime.block_on(declare_all(&backends.amqp_url))?;
         let service = ground
             .runtime
             .block_on(Service::spawn(ServiceKind::Notifier, settings))?;
@@ -254,7 +256,11 @@ impl Subject {
                 "/v1/events"
             },
             connected_at: "event: ready",
-            door: Door::Stream(Box::new(Publisher::new(amqp.settings, "fanout"))),
+            door: Door::Stream(Box::new(Publisher::new(
+                amqp.settings,
+                "fanout",
+                topology::Part::All,
+            ))),
             service: Some(service),
             _process: None,
         })

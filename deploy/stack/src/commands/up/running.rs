@@ -6,11 +6,11 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use stack::ports::{self, Port};
 use stack::process::{Launch, MARK};
+use stack::servers::postgres::DATABASE;
 use stack::servers::rabbitmq::{self, Statistics};
 use stack::state::{Entry, State, Tokens};
 use stack::{
-    Backends, Postgres, RabbitMq, Redis, Server, Service, ServiceKind, ServiceSettings, database,
-    service,
+    Backends, Postgres, RabbitMq, Redis, Server, Service, ServiceKind, ServiceSettings, service,
 };
 use tokio::task::JoinSet;
 
@@ -22,9 +22,6 @@ use super::site::Site;
 /// What the services' DRAIN_SECONDS is when the person has not said: the one who presses Ctrl-C
 /// waits for it.
 const DRAIN_SECONDS: &str = "5";
-
-/// The database of the private PostgreSQL.
-const DATABASE: &str = "rosterwire";
 
 /// The processes, and the addresses of those that are not ours.
 #[derive(Debug)]
@@ -66,7 +63,11 @@ impl Running {
             .context("no RabbitMQ")?,
             redis_url: url(&up.redis_url, redis.as_ref().map(Redis::url)).context("no Redis")?,
         };
-        let services = start_services(site, &backends, access, progress).await?;
+        if postgres.is_some() {
+            let logs = site.folder().join("logs");
+            service::migrate(&backends.database_url, &logs).await?;
+        }
+        let services = start_services(up, site, &backends, access, progress).await?;
         if let Some(rabbitmq) = &rabbitmq {
             // The services have declared their queues.
             rabbitmq.settled().await?;
@@ -237,7 +238,6 @@ async fn start_postgres(up: &Up, site: &Site, progress: Progress) -> Result<Opti
     }
     let folder = site.folder().join("postgres");
     let server = Postgres::start(&folder, &site.log("postgres"), ports::reserve()?).await?;
-    database::create_if_missing(&server.url(), DATABASE).await?;
     progress.say(format!("PostgreSQL is ready: {}", server.url_of(DATABASE)));
     Ok(Some(server))
 }
@@ -271,6 +271,7 @@ async fn start_redis(up: &Up, site: &Site, progress: Progress) -> Result<Option<
 }
 
 async fn start_services(
+    up: &Up,
     site: &Site,
     backends: &Backends,
     access: &Access,
@@ -278,7 +279,10 @@ async fn start_services(
 ) -> Result<Vec<Service>> {
     let mut planned = Vec::new();
     for kind in ServiceKind::ALL {
-        planned.push((kind, settings(kind, site, backends, progress)?));
+        planned.push((
+            kind,
+            settings(kind, site, &used_by(kind, up, backends)?, progress)?,
+        ));
     }
     let url = |wanted: ServiceKind| {
         planned
@@ -311,6 +315,17 @@ async fn start_services(
     }
     started.sort_by_key(|(position, _)| *position);
     Ok(started.into_iter().map(|(_, service)| service).collect())
+}
+
+/// Where a service finds the servers: the private ones as a user of its own, those that the person has
+/// named as named.
+fn used_by(kind: ServiceKind, up: &Up, backends: &Backends) -> Result<Backends> {
+    let own = backends.as_used_by(kind)?;
+    Ok(Backends {
+        database_url: up.database_url.clone().unwrap_or(own.database_url),
+        amqp_url: up.amqp_url.clone().unwrap_or(own.amqp_url),
+        redis_url: up.redis_url.clone().unwrap_or(own.redis_url),
+    })
 }
 
 /// The settings of a service: the person's environment, and over it what it must be here.
