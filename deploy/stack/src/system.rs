@@ -199,6 +199,22 @@ impl System {
         self.service(ServiceKind::Notifier).url()
     }
 
+    /// The end of each service's log.
+    #[must_use]
+    pub fn ends_of_logs(&self) -> String {
+        self.services
+            .iter()
+            .map(|service| {
+                format!(
+                    "--- the end of the log of {} ({})\n{}\n",
+                    service.name(),
+                    service.url(),
+                    crate::process::tail(service.log_path(), LOG_TAIL_BYTES)
+                )
+            })
+            .collect()
+    }
+
     /// Where the logs are.
     #[must_use]
     pub fn folder(&self) -> &Path {
@@ -209,14 +225,7 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for service in &self.services {
-                let log = crate::process::tail(service.log_path(), LOG_TAIL_BYTES);
-                eprintln!(
-                    "--- the end of the log of {} ({})\n{log}",
-                    service.name(),
-                    service.url()
-                );
-            }
+            eprint!("{}", self.ends_of_logs());
             return;
         }
         for service in &self.services {

@@ -114,6 +114,9 @@ pub async fn run(plan: &Plan) -> Result<Report, String> {
     {
         report.violation_at_end(&violation);
     }
+    if !report.is_sound() {
+        eprint!("{}", site.system.ends_of_logs());
+    }
     report.finish(&load, &witness, &viewers, site.memory());
     Ok(report)
 }

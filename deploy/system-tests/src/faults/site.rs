@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection, Row};
 use stack::procfs::{Resident, resident_kib};
 use stack::{Backends, Management, PrivateServers, Proxy, ServiceKind, System};
@@ -132,11 +133,13 @@ impl Site {
     /// What is not well in time.
     pub async fn recovered(&self, load: &Load) -> Result<Duration, String> {
         let begun = Instant::now();
+        let awaited = Mutex::new("answers to writes".to_owned());
         let well = async {
             let version = load.probe(self).await;
             for url in self.urls(ServiceKind::AvailabilityWorker) {
                 let api = AvailabilityApi::new(&url);
                 let least = version.to_string();
+                *awaited.lock() = format!("version {version} from the cache by {url}");
                 loop {
                     let query = [("minVersion", least.as_str())];
                     match timeout(Duration::from_secs(5), api.ask(load.probed(), &query)).await {
@@ -149,6 +152,7 @@ impl Site {
                     }
                 }
             }
+            "the end of the backlog".clone_into(&mut awaited.lock());
             while self.backlog().await.is_none_or(|n| n > LIVE_BACKLOG) {
                 sleep(Duration::from_millis(50)).await;
             }
@@ -156,7 +160,8 @@ impl Site {
         match timeout(RECOVERY, well).await {
             Ok(()) => Ok(begun.elapsed()),
             Err(_) => Err(format!(
-                "not well within {RECOVERY:?}; events waiting: {:?}",
+                "not well within {RECOVERY:?}, which lacks {}; events waiting: {:?}",
+                awaited.lock(),
                 self.backlog().await
             )),
         }
