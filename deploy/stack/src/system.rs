@@ -202,17 +202,19 @@ impl System {
     /// The end of each service's log.
     #[must_use]
     pub fn ends_of_logs(&self) -> String {
-        self.services
+        let ends: Vec<String> = self
+            .services
             .iter()
             .map(|service| {
                 format!(
-                    "--- the end of the log of {} ({})\n{}\n",
+                    "--- the end of the log of {} ({})\n{}",
                     service.name(),
                     service.url(),
                     crate::process::tail(service.log_path(), LOG_TAIL_BYTES)
                 )
             })
-            .collect()
+            .collect();
+        ends.join("\n")
     }
 
     /// Where the logs are.
@@ -225,7 +227,7 @@ impl System {
 impl Drop for System {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprint!("{}", self.ends_of_logs());
+            eprintln!("{}", self.ends_of_logs());
             return;
         }
         for service in &self.services {

@@ -115,7 +115,7 @@ pub async fn run(plan: &Plan) -> Result<Report, String> {
         report.violation_at_end(&violation);
     }
     if !report.is_sound() {
-        eprint!("{}", site.system.ends_of_logs());
+        eprintln!("{}", site.system.ends_of_logs());
     }
     report.finish(&load, &witness, &viewers, site.memory());
     Ok(report)
