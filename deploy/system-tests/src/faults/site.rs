@@ -157,14 +157,14 @@ impl Site {
                 sleep(Duration::from_millis(50)).await;
             }
         };
-        match timeout(RECOVERY, well).await {
-            Ok(()) => Ok(begun.elapsed()),
-            Err(_) => Err(format!(
-                "not well within {RECOVERY:?}, which lacks {}; events waiting: {:?}",
-                awaited.lock(),
-                self.backlog().await
-            )),
+        if timeout(RECOVERY, well).await.is_ok() {
+            return Ok(begun.elapsed());
         }
+        let backlog = self.backlog().await;
+        let awaited = awaited.lock();
+        Err(format!(
+            "not well within {RECOVERY:?}, which lacks {awaited}; events waiting: {backlog:?}"
+        ))
     }
 
     /// How many events wait in the outbox and in the workers' queues; none where a server does not
