@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 use shared_events::service::Clock;
 use shared_events::service::auth::{OwnToken, Role, Secret, SigningSettings};
+use shared_events::trust::TrustSettings;
 
 use crate::client::ClientSettings;
 use crate::dispatch::RunSettings;
@@ -64,6 +65,9 @@ pub struct Options {
     /// What makes its own.
     #[command(flatten)]
     pub signing: SigningSettings,
+    /// Whose certificate schedule-service may have.
+    #[command(flatten)]
+    pub trust: TrustSettings,
     /// The number from which the people and the changes follow.
     #[arg(long, env = "DEMO_SEED", global = true, default_value_t = 1)]
     pub seed: u64,
@@ -117,6 +121,7 @@ impl Options {
         ClientSettings {
             url: self.schedule_service_url.clone(),
             token: Arc::new(token),
+            trust: self.trust.clone(),
             request_timeout: Duration::from_secs(self.request_timeout_seconds),
             attempts: self.attempts,
         }

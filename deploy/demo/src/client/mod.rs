@@ -13,6 +13,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use shared_events::Schedule;
 use shared_events::service::auth::OwnToken;
+use shared_events::service::https_client;
+use shared_events::trust::TrustSettings;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -31,6 +33,8 @@ pub struct ClientSettings {
     pub url: Url,
     /// The bearer token, where access is controlled.
     pub token: Arc<OwnToken>,
+    /// Whose certificate it may have.
+    pub trust: TrustSettings,
     /// How long one request may take.
     pub request_timeout: Duration,
     /// How often a request is tried while the service does not answer.
@@ -52,7 +56,7 @@ impl Client {
     /// # Errors
     /// When the platform gives no TLS roots.
     pub fn new(settings: &ClientSettings) -> Result<Self, CallError> {
-        let http = reqwest::Client::builder()
+        let http = https_client(&settings.trust)?
             .timeout(settings.request_timeout)
             .user_agent(concat!("rosterwire-demo/", env!("CARGO_PKG_VERSION")))
             .build()?;

@@ -55,6 +55,7 @@ async fn listen(
     let settings = ClientSettings {
         url: url.parse().unwrap(),
         token: Arc::new(given("secret")),
+        trust: TrustSettings::default(),
         request_timeout: Duration::from_secs(30),
         attempts: 3,
     };
