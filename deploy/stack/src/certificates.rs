@@ -4,11 +4,14 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
 use uuid::Uuid;
 
 /// A certificate authority that nobody knows.
@@ -48,6 +51,20 @@ impl Authority {
         let path = folder.join("authority.pem");
         fs::write(&path, self.pem())?;
         Ok(path)
+    }
+
+    /// How a client speaks TLS that trusts it alone.
+    ///
+    /// # Errors
+    /// When the platform has none of the protocol's versions.
+    pub fn client_config(&self) -> Result<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone())?;
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        Ok(config.with_no_client_auth())
     }
 
     /// A good certificate for the server `name`.

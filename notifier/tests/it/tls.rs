@@ -5,9 +5,7 @@ use std::sync::Arc;
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use stack::{Authority, TestBed};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -18,15 +16,10 @@ use crate::running::{DEADLINE, Running};
 
 async fn connect(
     notifier: &Running,
-    roots: &RootCertStore,
+    authority: &Authority,
     protocol: &[u8],
 ) -> TlsStream<TcpStream> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots.clone())
-        .with_no_client_auth();
+    let mut config = authority.client_config().expect("TLS");
     config.alpn_protocols = vec![protocol.to_vec()];
     let socket = TcpStream::connect(notifier.addr).await.expect("a socket");
     let name = ServerName::try_from("localhost").expect("a name");
@@ -65,9 +58,6 @@ async fn the_stream_is_served_over_tls_by_http_2_and_by_http_1() {
     ];
     // Its readiness is asked for in clear, which is answered to this machine.
     let notifier = Running::start(bed.amqp_url(), &settings).await;
-    let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM");
-    roots.add(root).expect("a root");
 
     let request = || {
         hyper::Request::get("https://localhost/v1/events")
@@ -75,7 +65,7 @@ async fn the_stream_is_served_over_tls_by_http_2_and_by_http_1() {
             .body(http_body_util::Empty::<Bytes>::new())
             .expect("a request")
     };
-    let stream = connect(&notifier, &roots, b"h2").await;
+    let stream = connect(&notifier, &authority, b"h2").await;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
@@ -84,7 +74,7 @@ async fn the_stream_is_served_over_tls_by_http_2_and_by_http_1() {
     let answer = sender.send_request(request()).await.expect("an answer");
     assert_eq!(first_event(answer).await, "ready");
 
-    let stream = connect(&notifier, &roots, b"http/1.1").await;
+    let stream = connect(&notifier, &authority, b"http/1.1").await;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .expect("HTTP/1.1");

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::{Certificate, Client, ClientBuilder};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use stack::{AccessKey, Authority, ServiceKind};
 use system_tests::Deployment;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -175,11 +173,11 @@ async fn who_stops_within_a_handshake_or_after_it_is_cut_off_at_every_listener()
         })
     })
     .await;
-    let root = authority.pem();
-    let own = Certificate::from_pem(root.as_bytes()).expect("a certificate");
+    let own = Certificate::from_pem(authority.pem().as_bytes()).expect("a certificate");
     let client = client_builder().tls_certs_only([own]);
     let client = client.build().expect("a client");
-    let connector = connector(root.as_bytes());
+    let config = authority.client_config().expect("TLS");
+    let connector = TlsConnector::from(Arc::new(config));
     let mut ends = JoinSet::new();
     let urls = routes(&deployment).map(|url| {
         let encrypted = url.replace("http://127.0.0.1", "https://localhost");
@@ -215,20 +213,6 @@ async fn who_stops_within_a_handshake_or_after_it_is_cut_off_at_every_listener()
         assert_served(&client, url).await;
     }
     deployment.assert_sound().await;
-}
-
-/// What shakes hands with who has a certificate of this authority.
-fn connector(pem: &[u8]) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    let root = CertificateDer::from_pem_slice(pem).expect("a certificate");
-    roots.add(root).expect("a root");
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test(flavor = "multi_thread")]
