@@ -4,7 +4,7 @@
 set -eu
 secrets=${SECRETS:-/run/secrets}
 rights=${RIGHTS:-/rights}
-password=$(sed -n 's|^redis://[^:]*:\([^@]*\)@.*|\1|p' "$secrets/redis-url")
+password=$(sed -n 's|^rediss*://[^:]*:\([^@]*\)@.*|\1|p' "$secrets/redis-url")
 rules=$(grep -v '^#' "$rights/redis.acl" | tr '\n' ' ')
 
 # Passwords go in by standard input, to be in no list of processes. Nothing is ever evicted: a version
