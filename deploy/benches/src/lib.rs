@@ -4,6 +4,7 @@
 //! best (a floor) in the same minutes, because the figures of a machine vary from hour to hour and
 //! a ratio does not.
 
+pub mod amqp;
 pub mod engine;
 pub mod event_stream;
 pub mod floors;

@@ -6,13 +6,13 @@ use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    ConfirmSelectOptions, QueueDeleteOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer};
+use lapin::{BasicProperties, Channel, Consumer};
 use tokio::sync::Mutex;
 
 use super::{AVAILABILITY_BYTES, SCHEDULE_BYTES, document, paced};
+use crate::amqp::{declare, open, table};
 use crate::latency::Quantiles;
 
 /// AMQP's delivery mode for messages that survive a restart.
@@ -41,14 +41,7 @@ async fn measure(
         sending.create_channel().await?,
         receiving.create_channel().await?,
     );
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    let arguments = table(&[("x-queue-type", kind)]);
-    publisher
-        .queue_declare(name.as_str().into(), durable, arguments)
-        .await?;
+    declare(&publisher, &name, kind).await?;
     publisher
         .confirm_select(ConfirmSelectOptions::default())
         .await?;
@@ -100,16 +93,4 @@ async fn there_and_back(
     delivery.ack(BasicAckOptions::default()).await?;
     confirm.await?;
     Ok(took)
-}
-
-async fn open(url: &str) -> Result<Connection> {
-    Ok(Connection::connect(url, ConnectionProperties::default()).await?)
-}
-
-fn table(arguments: &[(&str, &str)]) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in arguments {
-        table.insert((*name).into(), AMQPValue::LongString((*value).into()));
-    }
-    table
 }

@@ -13,7 +13,7 @@ mod work;
 use std::path::PathBuf;
 
 use benches::machine;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use stack::PrivateServers;
 use stack::servers::rabbitmq::Statistics;
 
@@ -70,38 +70,37 @@ struct Settings {
 #[derive(Debug, Subcommand)]
 enum Part {
     /// The floor
-    Floor {
-        /// Where it listens
-        port: u16,
-        /// The RabbitMQ that its messages come from, instead of standard input
-        broker: Option<String>,
-    },
+    Floor(Lines),
     /// Plain axum
-    Axum {
-        /// Where it listens
-        port: u16,
-        /// The RabbitMQ that its messages come from, instead of standard input
-        broker: Option<String>,
-    },
+    Axum(Lines),
     /// The clients
     Load(load::Load),
+}
+
+/// What passes on the lines of its standard input.
+#[derive(Debug, Args)]
+struct Lines {
+    /// Where it listens
+    port: u16,
+    /// The RabbitMQ that its messages come from, instead of standard input
+    broker: Option<String>,
+}
+
+impl Lines {
+    /// Has the lines come from where they are to, and says where to listen.
+    fn port(&self) -> anyhow::Result<u16> {
+        if let Some(url) = &self.broker {
+            through_broker::feed_standard_input(url)?;
+        }
+        Ok(self.port)
+    }
 }
 
 fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     match &settings.part {
-        Some(Part::Floor { port, broker }) => {
-            broker
-                .as_deref()
-                .map_or(Ok(()), through_broker::feed_standard_input)?;
-            floor::run(*port)
-        }
-        Some(Part::Axum { port, broker }) => {
-            broker
-                .as_deref()
-                .map_or(Ok(()), through_broker::feed_standard_input)?;
-            plain_axum::run(*port)
-        }
+        Some(Part::Floor(lines)) => floor::run(lines.port()?),
+        Some(Part::Axum(lines)) => plain_axum::run(lines.port()?),
         Some(Part::Load(load)) => load::run(load),
         None => measure(&settings),
     }

@@ -4,14 +4,14 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use benches::amqp::{declare, open, table};
 use futures::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, QueueDeclareOptions,
+    ConfirmSelectOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection};
 
 const STREAM: &str = "fanout.lines";
 
@@ -75,11 +75,7 @@ pub(crate) fn feed_standard_input(url: &str) -> Result<()> {
         channel
             .basic_qos(PREFETCH, BasicQosOptions::default())
             .await?;
-        let mut from_now = FieldTable::default();
-        from_now.insert(
-            "x-stream-offset".into(),
-            AMQPValue::LongString("next".into()),
-        );
+        let from_now = table(&[("x-stream-offset", "next")]);
         let deliveries = channel
             .basic_consume(
                 STREAM.into(),
@@ -107,21 +103,8 @@ pub(crate) fn feed_standard_input(url: &str) -> Result<()> {
 
 /// A channel on a connection of its own.
 async fn channel(url: &str) -> Result<(Connection, Channel)> {
-    let connection = Connection::connect(url, ConnectionProperties::default())
-        .await
-        .context("RabbitMQ")?;
+    let connection = open(url).await?;
     let channel = connection.create_channel().await?;
-    let durable = QueueDeclareOptions {
-        durable: true,
-        ..QueueDeclareOptions::default()
-    };
-    let mut arguments = FieldTable::default();
-    arguments.insert(
-        "x-queue-type".into(),
-        AMQPValue::LongString("stream".into()),
-    );
-    channel
-        .queue_declare(STREAM.into(), durable, arguments)
-        .await?;
+    declare(&channel, STREAM, "stream").await?;
     Ok((connection, channel))
 }
