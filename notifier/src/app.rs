@@ -68,6 +68,7 @@ impl Application {
         } = self;
         // The feed and the tickers outlive the soft signal: streams are fed until they end.
         let stop = CancellationToken::new();
+        let _stops_with_this = stop.clone().drop_guard();
         // The other half of the processors is for the kernel's side of the sockets, the feed and who connects.
         let shards =
             std::thread::available_parallelism().map_or(1, |count| count.get().div_ceil(2));
@@ -76,12 +77,12 @@ impl Application {
         let fanout = Arc::new(Fanout::new(Ring::new(limits), wakers, clock.clone()));
         for shard in 0..fanout.wakers().shards() {
             let (fanout, stop) = (Arc::clone(&fanout), stop.clone());
-            shutdown.spawn(async move {
+            shutdown.spawn_on_thread(async move {
                 let _ = stop.run_until_cancelled(fanout.serve_shard(shard)).await;
             });
         }
         let ticking = (Arc::clone(&fanout), stop.clone(), config.clients.clone());
-        shutdown.spawn(async move {
+        shutdown.spawn_on_thread(async move {
             let (fanout, stop, clients) = ticking;
             let ticks = fanout.tick(clients.heartbeat(), clients.patience());
             let _ = stop.run_until_cancelled(ticks).await;
@@ -119,7 +120,6 @@ impl Application {
         let board = Board::new(config.board_document())?;
         let router = router(&config, &fanout, board, asked, &access, &shutdown, ending);
         listener::serve(listener, tls, router, &config.service, &clock, &shutdown).await;
-        stop.cancel();
         Ok(())
     }
 }

@@ -232,7 +232,7 @@ impl Fanout {
     /// Lets heartbeats fall due, each client's once an `interval`; ends the streams of those whose
     /// token is no longer good; drops the connections of those
     /// that have taken nothing for `patience` intervals; and keeps the figures of the ring and of
-    /// the clients' lag. Runs until it is dropped.
+    /// the clients' lag. Runs until it is dropped, on a thread of its own.
     pub async fn tick(&self, interval: Duration, patience: u32) {
         let mut ticks = tokio::time::interval(interval / PHASES);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -258,7 +258,7 @@ impl Fanout {
                     connection.end_now();
                 }
             }
-            walk.serve_all(&mut group).await;
+            walk.serve_all(&mut group);
             gauges.show(&self.current.read().ring, &self.clock);
         }
     }
@@ -274,13 +274,13 @@ impl Fanout {
         self.wakers.all().iter().for_each(|slot| slot.end());
     }
 
-    /// Brings what is new to the clients of one shard. Runs until it is dropped.
+    /// Brings what is new to the clients of one shard. Runs until it is dropped, on a thread of its own.
     pub async fn serve_shard(&self, shard: usize) {
         let mut walk = Walk::new(self);
         let mut clients = Vec::new();
         loop {
             self.wakers.next(shard, &mut clients).await;
-            walk.serve_all(&mut clients).await;
+            walk.serve_all(&mut clients);
         }
     }
 }

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use parking_lot::{Mutex, MutexGuard};
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::fanout::Cursor;
@@ -60,8 +61,10 @@ impl Parked<'_> {
         // A socket that is broken takes nothing; its task finds out why.
         let written = match slices {
             [] => 0,
-            [only] => self.socket.try_write(only).unwrap_or(0),
-            several => write_several(self.socket, several).unwrap_or(0),
+            [only] => SockRef::from(self.socket).send(only).unwrap_or(0),
+            several => SockRef::from(self.socket)
+                .send_vectored(vectors(several, &mut [IoSlice::new(&[]); MOST_SLICES]))
+                .unwrap_or(0),
         };
         self.state.rest = unwritten(slices, written);
         self.state.is_parked = is_all && self.state.rest.is_empty();
@@ -146,7 +149,7 @@ impl Line {
 
     /// Says that nothing more comes.
     pub fn end(&self) -> io::Result<()> {
-        socket2::SockRef::from(&self.socket).shutdown(Shutdown::Write)
+        SockRef::from(&self.socket).shutdown(Shutdown::Write)
     }
 }
 
@@ -154,13 +157,20 @@ fn write_several<'a>(
     socket: &TcpStream,
     slices: impl IntoIterator<Item = &'a Bytes>,
 ) -> io::Result<usize> {
-    let mut vectors = [IoSlice::new(&[]); MOST_SLICES];
+    let mut room = [IoSlice::new(&[]); MOST_SLICES];
+    socket.try_write_vectored(vectors(slices, &mut room))
+}
+
+fn vectors<'a, 'b>(
+    slices: impl IntoIterator<Item = &'a Bytes>,
+    room: &'b mut [IoSlice<'a>],
+) -> &'b [IoSlice<'a>] {
     let mut count = 0;
-    for (vector, bytes) in vectors.iter_mut().zip(slices) {
+    for (vector, bytes) in room.iter_mut().zip(slices) {
         *vector = IoSlice::new(bytes);
         count += 1;
     }
-    socket.try_write_vectored(vectors.get(..count).unwrap_or_default())
+    room.get(..count).unwrap_or_default()
 }
 
 /// What is left of `slices` after so many bytes.

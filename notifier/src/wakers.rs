@@ -1,6 +1,6 @@
 //! Finds the clients that a batch of events is for, and no others.
 //!
-//! Clients are spread over shards. Each shard has one task that walks those of its clients that are
+//! Clients are spread over shards. Each shard has one thread that walks those of its clients that are
 //! interested in what came, so the feed never does.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -86,7 +86,8 @@ type Group = BTreeMap<u64, Arc<Slot>>;
 
 #[derive(Debug, Default)]
 struct Members {
-    all: Group,
+    /// Everybody, in the groups of the heartbeats.
+    by_phase: [Group; PHASES as usize],
     unfiltered: Group,
     by_territory: HashMap<Box<str>, Group>,
     by_contractor: HashMap<Uuid, Group>,
@@ -98,7 +99,7 @@ impl Members {
     fn collect(&self, interests: &Interests, into: &mut Vec<Arc<Slot>>) {
         let mut add = |group: &Group| into.extend(group.values().cloned());
         if interests.everything {
-            return add(&self.all);
+            return self.by_phase.iter().for_each(add);
         }
         if !interests.is_empty() {
             add(&self.unfiltered);
@@ -113,6 +114,59 @@ impl Members {
             .iter()
             .filter_map(|key| self.by_contractor.get(key))
             .for_each(&mut add);
+    }
+
+    fn add(&mut self, id: u64, mut slot: Slot) -> Arc<Slot> {
+        let filter = Arc::clone(&slot.filter);
+        let first_group = match (filter.contractors.first(), filter.territories.first()) {
+            (Some(key), _) => self.by_contractor.get(key),
+            (None, Some(key)) => self.by_territory.get(key),
+            (None, None) => Some(&self.unfiltered),
+        };
+        // One in memory for all who ask alike: then a walk finds without a look that they do.
+        if let Some((_, neighbour)) = first_group.and_then(Group::last_key_value)
+            && neighbour.filter == filter
+        {
+            slot.filter = Arc::clone(&neighbour.filter);
+        }
+        let slot = Arc::new(slot);
+        let member = || Arc::clone(&slot);
+        if let Some(group) = self.by_phase.get_mut(phase_of(id)) {
+            group.insert(id, member());
+        }
+        if let Some(at) = slot.caller.expires_at {
+            self.expiring.insert((at, id), member());
+        }
+        if !filter.contractors.is_empty() {
+            for key in &filter.contractors {
+                let group = self.by_contractor.entry(*key).or_default();
+                group.insert(id, member());
+            }
+        } else if !filter.territories.is_empty() {
+            for key in &filter.territories {
+                let group = self.by_territory.entry(key.clone()).or_default();
+                group.insert(id, member());
+            }
+        } else {
+            self.unfiltered.insert(id, member());
+        }
+        slot
+    }
+
+    fn remove(&mut self, id: u64, slot: &Slot) {
+        if let Some(group) = self.by_phase.get_mut(phase_of(id)) {
+            group.remove(&id);
+        }
+        self.unfiltered.remove(&id);
+        if let Some(at) = slot.caller.expires_at {
+            self.expiring.remove(&(at, id));
+        }
+        for key in &slot.filter.territories {
+            leave(&mut self.by_territory, key, id);
+        }
+        for key in &slot.filter.contractors {
+            leave(&mut self.by_contractor, key, id);
+        }
     }
 }
 
@@ -143,7 +197,7 @@ impl Wakers {
         }
     }
 
-    /// How many shards there are; each is to be walked by one task.
+    /// How many shards there are; each is to be walked by one thread.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shards.len()
@@ -183,9 +237,8 @@ impl Wakers {
         let mut group = Vec::new();
         for shard in &self.shards {
             let members = shard.members.lock();
-            let all = members.all.iter();
-            let of_the_phase = all.filter(|(id, _)| phase_of(**id) == phase % PHASES);
-            group.extend(of_the_phase.map(|(_, slot)| Arc::clone(slot)));
+            let of_the_phase = members.by_phase.get((phase % PHASES) as usize);
+            group.extend(of_the_phase.into_iter().flat_map(Group::values).cloned());
         }
         group
     }
@@ -207,7 +260,8 @@ impl Wakers {
     pub fn all(&self) -> Vec<Arc<Slot>> {
         let mut all = Vec::new();
         for shard in &self.shards {
-            all.extend(shard.members.lock().all.values().cloned());
+            let members = shard.members.lock();
+            all.extend(members.by_phase.iter().flat_map(Group::values).cloned());
         }
         all
     }
@@ -216,49 +270,29 @@ impl Wakers {
     #[must_use]
     pub fn join(self: &Arc<Self>, slot: Slot) -> Membership {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let membership = Membership {
-            wakers: Arc::clone(self),
-            slot: Arc::new(slot),
-            id,
+        let slot = match self.shard(id) {
+            Some(shard) => shard.members.lock().add(id, slot),
+            None => Arc::new(slot),
         };
-        if let Some(shard) = membership.shard() {
-            let mut members = shard.members.lock();
-            let Members {
-                all,
-                unfiltered,
-                by_territory,
-                by_contractor,
-                expiring,
-            } = &mut *members;
-            let slot = || Arc::clone(&membership.slot);
-            all.insert(id, slot());
-            if let Some(at) = membership.slot.caller.expires_at {
-                expiring.insert((at, id), slot());
-            }
-            let filter = &membership.slot.filter;
-            if !filter.contractors.is_empty() {
-                for key in &filter.contractors {
-                    by_contractor.entry(*key).or_default().insert(id, slot());
-                }
-            } else if !filter.territories.is_empty() {
-                for key in &filter.territories {
-                    by_territory
-                        .entry(key.clone())
-                        .or_default()
-                        .insert(id, slot());
-                }
-            } else {
-                unfiltered.insert(id, slot());
-            }
+        Membership {
+            wakers: Arc::clone(self),
+            slot,
+            id,
         }
-        membership
+    }
+
+    fn shard(&self, id: u64) -> Option<&Shard> {
+        let index = usize::try_from(id % self.shards.len() as u64);
+        index.ok().and_then(|index| self.shards.get(index))
     }
 }
 
-/// Neighbours in time are in different groups, in different shards too.
-fn phase_of(id: u64) -> u32 {
-    let spread = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> u32::BITS;
-    u32::try_from(spread).unwrap_or_default() >> (u32::BITS - PHASES.trailing_zeros())
+/// So many who came one after the other are in the same group: they are neighbours in memory too.
+const NEIGHBOURS: u64 = 16;
+
+fn phase_of(id: u64) -> usize {
+    let block = id / NEIGHBOURS;
+    usize::try_from(block % u64::from(PHASES)).unwrap_or_default()
 }
 
 /// A client among the others; it leaves when this is dropped.
@@ -275,29 +309,12 @@ impl Membership {
     pub fn slot(&self) -> &Slot {
         &self.slot
     }
-
-    fn shard(&self) -> Option<&Shard> {
-        let count = self.wakers.shards.len() as u64;
-        usize::try_from(self.id % count)
-            .ok()
-            .and_then(|index| self.wakers.shards.get(index))
-    }
 }
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        let Some(shard) = self.shard() else { return };
-        let mut members = shard.members.lock();
-        members.all.remove(&self.id);
-        members.unfiltered.remove(&self.id);
-        if let Some(at) = self.slot.caller.expires_at {
-            members.expiring.remove(&(at, self.id));
-        }
-        for key in &self.slot.filter.territories {
-            leave(&mut members.by_territory, key, self.id);
-        }
-        for key in &self.slot.filter.contractors {
-            leave(&mut members.by_contractor, key, self.id);
+        if let Some(shard) = self.wakers.shard(self.id) {
+            shard.members.lock().remove(self.id, &self.slot);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::event::Kind;
 use crate::filter::{Facts, Filter};
 use crate::slot::Slot;
 use chrono::DateTime;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -133,6 +134,26 @@ fn too_many_interests_are_everybodys() {
 }
 
 #[test]
+fn who_asks_alike_shares_one_filter() {
+    let wakers = Arc::new(Wakers::new(1, Duration::ZERO));
+    let one = format!("contractor={}&territory=a", Uuid::from_u128(1));
+    let shares = |first: &str, second: &str| {
+        let [first, second] = [first, second].map(|query| wakers.join(client(query)));
+        Arc::ptr_eq(&first.slot().filter, &second.slot().filter)
+    };
+    for query in ["", "territory=a&territory=b", &one] {
+        assert!(shares(query, query), "{query}");
+    }
+    for (first, second) in [
+        ("", "territory=a"),
+        ("territory=a&territory=b", "territory=a"),
+        ("territory=a", &one),
+    ] {
+        assert!(!shares(first, second), "{first} and {second}");
+    }
+}
+
+#[test]
 fn who_leaves_leaves_nothing_behind() {
     let wakers = Arc::new(Wakers::new(2, Duration::ZERO));
     let one = Uuid::from_u128(1);
@@ -145,7 +166,7 @@ fn who_leaves_leaves_nothing_behind() {
     }
     for shard in &wakers.shards {
         let members = shard.members.lock();
-        assert!(members.all.is_empty() && members.unfiltered.is_empty());
+        assert!(members.by_phase.iter().all(BTreeMap::is_empty) && members.unfiltered.is_empty());
         assert!(
             members.expiring.is_empty()
                 && members.by_territory.is_empty()
@@ -158,7 +179,7 @@ fn who_leaves_leaves_nothing_behind() {
 fn each_client_has_one_phase_and_the_phases_are_even() {
     let mut sizes = vec![0_usize; usize::try_from(PHASES).expect("small")];
     for id in 0..3200 {
-        sizes[usize::try_from(phase_of(id)).expect("small")] += 1;
+        sizes[phase_of(id)] += 1;
     }
     assert!(
         sizes.iter().all(|size| (80..=120).contains(size)),

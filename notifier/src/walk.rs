@@ -10,9 +10,6 @@ use crate::frame;
 use crate::line::MOST_SLICES;
 use crate::slot::Slot;
 
-/// After so many clients others have their turn.
-const TURN: usize = 32;
-
 /// One walk after the other. Clients that stand at the same place with the same filter get the same,
 /// so it is looked up once for all that follow each other.
 #[derive(Debug)]
@@ -52,12 +49,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Serves these clients, and lets go of them.
-    pub async fn serve_all(&mut self, clients: &mut Vec<Arc<Slot>>) {
-        for (number, slot) in clients.drain(..).enumerate() {
+    pub fn serve_all(&mut self, clients: &mut Vec<Arc<Slot>>) {
+        for slot in clients.drain(..) {
             self.serve(&slot);
-            if number % TURN == TURN - 1 {
-                tokio::task::yield_now().await;
-            }
         }
         self.pause();
     }

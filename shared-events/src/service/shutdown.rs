@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -81,6 +82,20 @@ impl Shutdown {
         self.tasks.spawn(async move {
             let _ = hard.run_until_cancelled(task).await;
         })
+    }
+
+    /// Runs a task as [`spawn`](Self::spawn) does, on a thread of its own: for one that works long from
+    /// one wait to the next. On a thread of the runtime the others would have to wait for it, and
+    /// letting them have their turn would take it from processor to processor.
+    pub fn spawn_on_thread<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let hard = self.hard.clone();
+        let runtime = Handle::current();
+        self.tasks.spawn_blocking(move || {
+            runtime.block_on(hard.run_until_cancelled(task));
+        });
     }
 
     /// Waits until all tasks have ended.

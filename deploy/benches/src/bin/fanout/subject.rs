@@ -246,6 +246,9 @@ impl Subject {
             .runtime
             .block_on(Service::spawn(ServiceKind::Notifier, settings))?;
         let amqp = Amqp::try_parse_from(["fanout", "--amqp-url", &backends.amqp_url])?;
+        let publisher = Publisher::new(amqp.settings, "fanout", topology::Part::All);
+        // Its connection stands before the first message, as the doors of the others do.
+        ground.runtime.block_on(publisher.connect())?;
         let url = service.url();
         Ok(Self {
             pid: service.pid(),
@@ -256,11 +259,7 @@ impl Subject {
                 "/v1/events"
             },
             connected_at: "event: ready",
-            door: Door::Stream(Box::new(Publisher::new(
-                amqp.settings,
-                "fanout",
-                topology::Part::All,
-            ))),
+            door: Door::Stream(Box::new(publisher)),
             service: Some(service),
             _process: None,
         })
