@@ -53,10 +53,10 @@ impl Parked<'_> {
         self.cursor
     }
 
-    /// Gives it these bytes, after which it stands at `cursor`; `is_all` says whether that is the end
-    /// of what there is. False where its task has to go on: wake it.
+    /// Gives it these bytes, after which it stands at `cursor`. False where its task has to go on: wake it.
+    /// Where it has not and there is more after `cursor`, that is still the caller's to give.
     #[must_use]
-    pub fn give(mut self, slices: &[Bytes], cursor: Cursor, is_all: bool) -> bool {
+    pub fn give(mut self, slices: &[Bytes], cursor: Cursor) -> bool {
         self.state.cursor = Some(cursor);
         // A socket that is broken takes nothing; its task finds out why.
         let written = match slices {
@@ -67,7 +67,7 @@ impl Parked<'_> {
                 .unwrap_or(0),
         };
         self.state.rest = unwritten(slices, written);
-        self.state.is_parked = is_all && self.state.rest.is_empty();
+        self.state.is_parked = self.state.rest.is_empty();
         self.state.is_parked
     }
 }
@@ -190,4 +190,4 @@ fn unwritten(slices: &[Bytes], mut written: usize) -> VecDeque<Bytes> {
 
 #[cfg(test)]
 #[path = "line_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A line, and the other end of its socket.
-async fn line() -> (Line, TcpStream) {
+pub(crate) async fn line() -> (Line, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -18,11 +18,9 @@ async fn line() -> (Line, TcpStream) {
     (Line::new(socket), client.expect("a connection"))
 }
 
-/// Writable is known only once the runtime has heard of it.
-async fn give(line: &Line, slices: &[Bytes], is_all: bool) -> bool {
-    line.socket.writable().await.expect("writable");
+fn give(line: &Line, slices: &[Bytes]) -> bool {
     let parked = line.parked().expect("parked");
-    parked.give(slices, Cursor::default(), is_all)
+    parked.give(slices, Cursor::default())
 }
 
 #[tokio::test]
@@ -46,23 +44,13 @@ async fn a_parked_client_gets_everything_in_order_and_stays_parked() {
     let (line, mut client) = line().await;
     line.put(Cursor::default());
     line.park();
-    assert!(give(&line, &[], true).await);
-    assert!(give(&line, &[Bytes::from_static(b"one ")], true).await);
+    assert!(give(&line, &[]));
+    assert!(give(&line, &[Bytes::from_static(b"one ")]));
     let several = [Bytes::from_static(b"two "), Bytes::from_static(b"three")];
-    assert!(give(&line, &several, true).await);
+    assert!(give(&line, &several));
     let mut read = [0; 13];
     client.read_exact(&mut read).await.expect("the bytes");
     assert_eq!(&read, b"one two three");
-}
-
-#[tokio::test]
-async fn where_there_is_more_the_task_goes_on() {
-    let (line, _client) = line().await;
-    line.put(Cursor::default());
-    line.park();
-    assert!(!give(&line, &[Bytes::from_static(b"one ")], false).await);
-    assert!(line.parked().is_none());
-    assert!(line.unpark().is_empty());
 }
 
 #[tokio::test]
@@ -75,7 +63,7 @@ async fn what_a_full_socket_does_not_take_is_left_to_the_task() {
     let slices: Vec<Bytes> = (0..MOST_SLICES)
         .map(|n| piece(u8::try_from(n).expect("small")))
         .collect();
-    assert!(!give(&line, &slices, true).await);
+    assert!(!give(&line, &slices));
     assert!(line.parked().is_none());
     let mut rest: VecDeque<Bytes> = line.unpark();
     assert!(!rest.is_empty());

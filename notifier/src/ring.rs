@@ -326,4 +326,4 @@ fn weight(entry: &Entry) -> usize {
 
 #[cfg(test)]
 #[path = "ring_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-const ROOMY: Limits = Limits {
+pub(crate) const ROOMY: Limits = Limits {
     events: 1000,
     bytes: 1_000_000,
 };
@@ -21,7 +21,7 @@ fn position(offset: u64) -> Position {
     }
 }
 
-fn entry(offset: u64, territory: Option<&str>) -> Entry {
+pub(crate) fn entry(offset: u64, territory: Option<&str>) -> Entry {
     Entry {
         position: position(offset),
         read_at: DateTime::UNIX_EPOCH,
