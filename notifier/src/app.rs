@@ -68,6 +68,7 @@ impl Application {
         } = self;
         // The feed and the tickers outlive the soft signal: streams are fed until they end.
         let stop = CancellationToken::new();
+        // Dropped or done: a thread is not ended with the task that has begun it.
         let _stops_with_this = stop.clone().drop_guard();
         // The other half of the processors is for the kernel's side of the sockets, the feed and who connects.
         let shards =

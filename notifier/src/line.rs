@@ -53,8 +53,8 @@ impl Parked<'_> {
         self.cursor
     }
 
-    /// Gives it these bytes, after which it stands at `cursor`. False where its task has to go on: wake it.
-    /// Where it has not and there is more after `cursor`, that is still the caller's to give.
+    /// Gives it these bytes, after which it stands at `cursor`. True where all is written and it sleeps on:
+    /// what there is after `cursor` is the caller's to give. False where its task has to go on: wake it.
     #[must_use]
     pub fn give(mut self, slices: &[Bytes], cursor: Cursor) -> bool {
         self.state.cursor = Some(cursor);

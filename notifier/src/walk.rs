@@ -183,8 +183,6 @@ mod tests {
 
     const FRAME_BYTES: u64 = 4096;
 
-    /// Two clients are so many frames behind and served once; whether they have all of them in order
-    /// and sleep on. The rest is their tasks'.
     /// Whether two clients, served once, have so many frames in order and are not left to their tasks.
     async fn are_served(frames: u8) -> bool {
         let wakers = Wakers::new(1, Duration::ZERO);
