@@ -18,6 +18,9 @@ use crate::walk::Walk;
 /// So many entries are looked at before the ring is let go of for a moment.
 const SCAN_STEP: usize = 1024;
 
+/// In so many turns all streams are ended, so that their clients do not all come to the others at once.
+const ENDING_TURNS: u32 = 32;
+
 /// What the feed writes and all clients read.
 #[derive(Debug)]
 pub struct Fanout {
@@ -263,14 +266,20 @@ impl Fanout {
         }
     }
 
-    /// Ends all streams, spread over `window`. Completes when all have been told.
+    /// Ends all streams in turns that are spread over `window`, at most as many as `ENDING_TURNS`.
+    /// Completes when all have been told: sooner where they are few.
     pub async fn end_streams(&self, window: Duration) {
-        let mut ticks = tokio::time::interval((window / PHASES).max(Duration::from_micros(1)));
-        for phase in 0..PHASES {
+        let mut ticks =
+            tokio::time::interval((window / ENDING_TURNS).max(Duration::from_micros(1)));
+        let clients = self.wakers.all();
+        let in_a_turn = clients.len().div_ceil(ENDING_TURNS as usize).max(1);
+        for turn in clients.chunks(in_a_turn) {
             ticks.tick().await;
-            self.wakers.group(phase).iter().for_each(|slot| slot.end());
+            for slot in turn {
+                slot.end();
+            }
         }
-        // Those who came in the meantime and joined a group whose turn was over.
+        // Those who were being let in at the start.
         self.wakers.all().iter().for_each(|slot| slot.end());
     }
 
@@ -329,5 +338,50 @@ impl Default for Delivered {
             bytes: metrics::counter!("notifier_bytes_sent_total"),
             slow_closes: metrics::counter!("notifier_slow_clients_closed_total", "reason" => "behind"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ENDING_TURNS, Fanout};
+    use crate::caller::Caller;
+    use crate::ring::Ring;
+    use crate::ring::tests::ROOMY;
+    use crate::slot::Slot;
+    use crate::wakers::Wakers;
+    use chrono::DateTime;
+    use shared_events::service::Clock;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    const WINDOW: Duration = Duration::from_secs(ENDING_TURNS as u64);
+    const FIRST_TURN: Duration = Duration::from_millis(1);
+    const BEFORE_HALF: Duration = Duration::from_millis(ENDING_TURNS as u64 * 500 - 1);
+
+    /// How many of so many clients have been told to end after `time`.
+    async fn told(clients: usize, time: Duration) -> usize {
+        let wakers = Wakers::new(2, Duration::ZERO);
+        let fanout = Fanout::new(Ring::new(ROOMY), wakers, Clock::system());
+        let join = || {
+            let caller = Caller::at([127, 0, 0, 1]);
+            let slot = Slot::new(caller, Arc::default(), DateTime::UNIX_EPOCH);
+            fanout.wakers().join(slot)
+        };
+        let clients: Vec<_> = std::iter::repeat_with(join).take(clients).collect();
+        let _ = timeout(time, fanout.end_streams(WINDOW)).await;
+        clients.iter().filter(|it| it.slot().must_end()).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_are_ended_evenly_over_the_window_and_a_few_one_by_one() {
+        for clients in [3, 31, 32, 33, 1000] {
+            let first = told(clients, FIRST_TURN).await;
+            assert_eq!(first, clients.div_ceil(32), "of {clients}");
+            let half = told(clients, BEFORE_HALF).await;
+            assert_eq!(half, clients.min(16 * first), "of {clients}");
+            assert_eq!(told(clients, WINDOW).await, clients);
+        }
+        assert_eq!(told(0, FIRST_TURN).await, 0);
     }
 }

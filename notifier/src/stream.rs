@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicPublishOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
-use shared_events::amqp::Headers;
+use shared_events::amqp::{Headers, consume};
 use shared_events::topology::{MARKER_EXCHANGE, UPDATES_STREAM};
 use uuid::Uuid;
 
@@ -91,10 +91,7 @@ impl StreamReader {
         };
         let mut arguments = FieldTable::default();
         arguments.insert(STREAM_OFFSET.into(), offset);
-        let options = BasicConsumeOptions::default();
-        let consumer = channel
-            .basic_consume(UPDATES_STREAM.into(), "".into(), options, arguments)
-            .await?;
+        let consumer = consume(&channel, UPDATES_STREAM, arguments).await?;
         Ok(Self {
             channel,
             consumer,

@@ -18,8 +18,8 @@ use crate::event::Kind;
 use crate::filter::Facts;
 use crate::slot::Slot;
 
-/// Heartbeats and the end of a drain come to the clients in so many groups, one after the other,
-/// so that they do not all write at once.
+/// Heartbeats come to the clients in so many groups, one after the other, so that they are not all written
+/// at once.
 pub const PHASES: u32 = 32;
 
 /// Over so many different interests a batch simply wakes everybody.

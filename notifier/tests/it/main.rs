@@ -17,4 +17,5 @@ mod running;
 mod session;
 mod shutdown;
 mod slow_clients;
+mod stream;
 mod tls;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use lapin::options::BasicConsumeOptions;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::tcp::OwnedTLSConfig;
+use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties, DefaultConnectionBuilder, ErrorKind};
 use rand::RngExt;
 
 use super::access::Access;
@@ -144,6 +146,27 @@ pub async fn connect(
         _ => settings.access.not_refused(CONNECTING),
     }
     Ok(connected.map_err(|_| ConnectError::TimedOut(limit))??)
+}
+
+/// Begins to consume a queue.
+///
+/// May be dropped at any moment, as when it takes too long: then the consumer is cancelled and its
+/// channel closed as soon as the broker has answered.
+pub async fn consume(
+    channel: &Channel,
+    queue: &'static str,
+    arguments: FieldTable,
+) -> lapin::Result<lapin::Consumer> {
+    let channel = channel.clone();
+    // On a task of its own: where lapin's future is dropped between question and answer, nobody has the
+    // consumer and yet it lives on, with its channel and its connection, and keeps the messages that it gets.
+    let asking = tokio::spawn(async move {
+        let options = BasicConsumeOptions::default();
+        channel
+            .basic_consume(queue.into(), "".into(), options, arguments)
+            .await
+    });
+    asking.await.map_err(std::io::Error::other)?
 }
 
 /// Declares a part of the topology over a channel of its own.

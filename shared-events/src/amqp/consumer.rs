@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind};
@@ -17,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{AmqpSettings, Backoff, ConnectError, connect};
+use super::connection::{AmqpSettings, Backoff, ConnectError, connect, consume};
 use super::publisher::{PublishError, Publisher};
 use super::settlement::{Settlement, handle_and_settle};
 use crate::topology::{SCHEDULE_UPDATED_QUEUE, SUSPECT_QUEUE};
@@ -346,14 +344,7 @@ impl Consumer {
         channel
             .basic_qos(self.limits.prefetch, BasicQosOptions::default())
             .await?;
-        let deliveries = channel
-            .basic_consume(
-                self.queue.into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            )
-            .await?;
+        let deliveries = consume(&channel, self.queue, FieldTable::default()).await?;
         Ok((channel, deliveries))
     }
 }

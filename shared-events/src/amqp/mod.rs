@@ -12,7 +12,7 @@ mod publisher;
 mod settlement;
 
 pub use access::Access;
-pub use connection::{AmqpSettings, Backoff, ConnectError, connect};
+pub use connection::{AmqpSettings, Backoff, ConnectError, connect, consume};
 pub use consumer::{Consumer, Delivery, Handler, Outcome};
 pub use declare::declare_topology;
 pub use headers::Headers;

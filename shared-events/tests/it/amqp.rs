@@ -1,6 +1,9 @@
 //! Publishing and consuming against a real RabbitMQ.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -394,6 +397,46 @@ async fn a_message_that_ends_every_process_is_dead_lettered_and_takes_no_other_w
     let reason = header(&letter, "x-rosterwire-reason");
     assert!(reason.contains("handled it alone"), "{reason}");
     assert!(alone >= 5, "it was convicted by what it did alone");
+}
+
+/// What is dropped in the midst of connecting must not consume on behind everybody's back.
+#[tokio::test]
+async fn a_consumer_that_is_dropped_at_any_moment_leaves_no_other_behind() {
+    let bed = TestBed::new().await;
+    let publisher = Arc::new(Publisher::new(settings(&bed), "test publisher", Part::All));
+    let limits = Limits {
+        prefetch: 100,
+        batch: 10,
+        concurrency: 1,
+        body_bytes: 1_000,
+    };
+    let (killed, _deaths) = mpsc::unbounded_channel();
+    let (done, _lives) = mpsc::unbounded_channel();
+    let handler = Arc::new(Mortal { killed, done });
+    for moment in 1.. {
+        let publisher = Arc::clone(&publisher);
+        let consumer = Consumer::of_schedule_updates(settings(&bed), "dropped", limits, publisher);
+        let mut running = pin!(consumer.run(Arc::clone(&handler), CancellationToken::new()));
+        let mut polls = 0;
+        within(poll_fn(|context| {
+            polls += 1;
+            let ended = running.as_mut().poll(context);
+            assert!(ended.is_pending(), "nobody stops it");
+            if polls == moment {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }))
+        .await;
+        if consumer.is_consuming() {
+            break;
+        }
+    }
+    within(publisher.publish(&[event("killer", "schedule.updated.v1.x")]))
+        .await
+        .unwrap();
+    assert_eq!(take(&bed, SCHEDULE_UPDATED_QUEUE).await.data, b"killer");
 }
 
 #[tokio::test]
