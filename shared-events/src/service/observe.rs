@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
+use metrics::Gauge;
 use tracing::Instrument;
 
 use super::problem::Problem;
@@ -36,6 +37,7 @@ pub(super) async fn observe(
     );
     trace_headers(request.headers()).set_parent_of(&span);
 
+    let _active = Active::new(&route);
     let answer = AssertUnwindSafe(next.run(request))
         .catch_unwind()
         .instrument(span.clone());
@@ -67,6 +69,24 @@ pub(super) async fn observe(
     metrics::histogram!("http_request_duration_seconds", &labels)
         .record(started.elapsed().as_secs_f64());
     response
+}
+
+/// A request of a route that is not answered yet, in the gauge of those.
+struct Active(Gauge);
+
+impl Active {
+    fn new(route: &str) -> Self {
+        let gauge = metrics::gauge!("http_requests_active", "route" => route.to_owned());
+        gauge.increment(1);
+        Self(gauge)
+    }
+}
+
+impl Drop for Active {
+    /// Whoever asked may have gone: then nobody answers.
+    fn drop(&mut self) {
+        self.0.decrement(1);
+    }
 }
 
 fn trace_headers(headers: &HeaderMap) -> TraceHeaders {

@@ -85,8 +85,13 @@ async fn availability_worker_leaves_a_read_that_waits_for_a_version() {
         let later = [("minVersion", "2")];
         availability.ask(&contractor, &later).await
     });
-    // Sent later and answered: the one before has come, too.
-    deployment.availability.cached(&id, 1, &[]).await;
+    let url = format!("{}/metrics", deployment.system.availability_url());
+    eventually("the read waits", async || {
+        let metrics = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        let active = "http_requests_active{route=\"/v1/availability/{contractorId}\"} 1";
+        metrics.contains(active).then_some(())
+    })
+    .await;
 
     let service = deployment.system.service(ServiceKind::AvailabilityWorker);
     ends_at_the_second(service, Signal::SIGINT, Signal::SIGTERM).await;
