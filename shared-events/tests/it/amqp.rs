@@ -437,6 +437,12 @@ async fn a_consumer_that_is_dropped_at_any_moment_leaves_no_other_behind() {
         .await
         .unwrap();
     assert_eq!(take(&bed, SCHEDULE_UPDATED_QUEUE).await.data, b"killer");
+    let management = bed.rabbitmq_management();
+    within(async {
+        // The publisher's own stays.
+        while management.connections().await.unwrap().len() > 1 {}
+    })
+    .await;
 }
 
 #[tokio::test]
