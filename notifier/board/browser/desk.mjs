@@ -10,6 +10,8 @@ const axe = readFileSync(`${BOARD_MODULES}/axe-core/axe.min.js`, "utf8");
 /** How long anything may take before a test fails: far more than anything takes. */
 export const DEADLINE = 30_000;
 
+const pages = [];
+
 export async function browser() {
   const args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"];
   return chromium.launch({ executablePath: CHROMIUM, args });
@@ -21,7 +23,8 @@ export async function dispatcher(options = {}) {
   const context = await own.newContext({ viewport: { width: 1440, height: 900 }, locale: "en-GB", timezoneId: "Europe/London", ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(DEADLINE);
-  page.on("pageerror", (error) => fail(`the page threw: ${error.stack}`));
+  pages.push(page);
+  page.on("pageerror", (error) => void fail(error));
   await page.goto(options.url ?? BOARD_URL);
   return { page, close: () => own.close() };
 }
@@ -108,11 +111,17 @@ export async function ask(what) {
 }
 
 export function expect(holds, what) {
-  if (!holds) fail(what);
+  if (!holds) throw new Error(what);
 }
 
-function fail(what) {
-  console.error(`FAILED: ${what}\n${new Error().stack}`);
+/** Ends the test, and says what the boards showed. */
+async function fail(error) {
+  console.error(`FAILED: ${error.stack}`);
+  for (const page of pages) {
+    const told = await page.locator("body").innerText({ timeout: 2_000 }).catch((gone) => gone.message);
+    console.error(`--- a board showed\n${told}\n--- with the focus at`);
+    console.error(await page.evaluate(() => document.activeElement.outerHTML.slice(0, 300)).catch((gone) => gone.message));
+  }
   process.exit(1);
 }
 
@@ -123,6 +132,6 @@ export async function run(steps) {
     console.log("PASSED");
     process.exit(0);
   } catch (error) {
-    fail(error.stack);
+    await fail(error);
   }
 }

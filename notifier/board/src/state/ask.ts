@@ -57,18 +57,24 @@ const WEEKDAY_WORDS = [
 
 /** Takes from a sentence what it says; the rest stays as it was. `today` is the dispatcher's. */
 export function understand(text: string, before: Question, known: { today: string; territories: string[]; skills: string[] }): Question {
-  const said = ` ${text.toLocaleLowerCase().replace(/[\s,;?!]+/g, " ")} `;
+  // "1,5" is a number.
+  const said = ` ${text.toLocaleLowerCase().replace(/(?:[\s;?!]|,(?!\d)|(?<!\d),)+/g, " ")} `;
   // A slug may be said with spaces: "london north".
-  const says = (slug: string): boolean => said.includes(` ${slug} `) || said.includes(` ${slug.replaceAll("-", " ")} `);
+  const spellings = (slug: string): string[] => [` ${slug} `, ` ${slug.replaceAll("-", " ")} `];
+  const says = (slug: string): boolean => spellings(slug).some((spelling) => said.includes(spelling));
   const longest = (a: string, b: string): number => b.length - a.length;
   // A trade is said as a person too: a plumber for plumbing.
   const roots = said.split(" ").flatMap((word) => (root(word) === word ? [] : [root(word)]));
   const skills = known.skills.filter((skill) => says(skill) || (skill.length >= SHORTEST_TRADE && roots.includes(root(skill))));
+  const territory = known.territories.filter(says).sort(longest)[0];
+  // Names are no times: Sun Valley is not a Sunday.
+  const names = [territory ?? [], skills.filter(says)].flat().flatMap(spellings).sort(longest);
+  const rest = names.reduce((left, name) => left.replaceAll(name, "  "), said);
   return {
-    minutes: minutesIn(said) ?? before.minutes,
-    date: dateIn(said, known.today) ?? before.date,
-    part: PART_WORDS.find(([words]) => words.test(said))?.[1] ?? before.part,
-    territory: known.territories.filter(says).sort(longest)[0] ?? before.territory,
+    minutes: minutesIn(rest) ?? before.minutes,
+    date: dateIn(rest, known.today) ?? before.date,
+    part: PART_WORDS.find(([words]) => words.test(rest))?.[1] ?? before.part,
+    territory: territory ?? before.territory,
     skills: skills.length > 0 ? skills : before.skills,
   };
 }
@@ -81,8 +87,9 @@ function root(word: string): string {
 }
 
 function minutesIn(said: string): number | null {
-  const hours = /(\d+(?:[.,]\d+)?)\s*(?:h|hrs?|hours?|std\.?|stunden?)\b/u.exec(said)?.[1];
-  const minutes = /(\d+)\s*(?:m|mins?|minutes?|minuten?)\b/u.exec(said)?.[1];
+  const hours = /(?<![\p{L}\d.,-])(\d+(?:[.,]\d+)?)\s*(?:h|hrs?|hours?|std\.?|stunden?)(?!\p{L})/u.exec(said)?.[1];
+  // As a word, or in one with the hours: 1h30m.
+  const minutes = /(?<=[^\p{L}\d.,-]|\dh)(\d+)\s*(?:m|mins?|minutes?|minuten?)(?![\p{L}\d])/u.exec(said)?.[1];
   if (hours || minutes) return Math.round(Number((hours ?? "0").replace(",", ".")) * 60) + Number(minutes ?? 0) || null;
   if (word("(half an hour|halbe stunde)").test(said)) return 30;
   return word("(an|one|eine) (hour|stunde)").test(said) ? 60 : null;

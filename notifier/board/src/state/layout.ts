@@ -2,7 +2,7 @@
 import type { ConflictReason, DateOverride, Job, Schedule, TimeOff } from "../api/types";
 import type { Entry } from "./roster";
 import { addDays, dateOf, dayOf, workingTime } from "./civil";
-import { clipped, minuteOf, type Minute, type Span } from "./ranges";
+import { clipped, minuteOf, overlaps, union, without, type Minute, type Span } from "./ranges";
 
 interface Placed {
   key: string;
@@ -33,25 +33,32 @@ export function layout(entry: Entry, schedule: Schedule, range: Span, now: Minut
     const fresh = availability.version >= schedule.version;
     // Events tell of the whole horizon; what is over or too soon is nothing to offer.
     const since = now + schedule.bookingRules.minNoticeMinutes;
-    for (const span of availability.windows) {
-      const free = clipped(span, { start: since, end: range.end });
-      if (free) add({ kind: "free", key: `f${span.end}`, span: free, fresh });
+    // The read side follows a moment later, and what has just been booked is not free until then.
+    const taken = union([...schedule.jobs.map(withBuffers), ...schedule.timeOff.map(spanOf)]);
+    for (const window of availability.windows) {
+      const ahead = clipped(window, { start: since, end: Number.POSITIVE_INFINITY });
+      if (!ahead || !overlaps(ahead, range)) continue;
+      for (const span of without(ahead, taken)) add({ kind: "free", key: `f${span.end}`, span, fresh });
     }
   }
   for (const timeOff of schedule.timeOff) {
     add({ kind: "timeOff", key: `t${timeOff.id}`, timeOff, span: spanOf(timeOff) });
   }
   for (const job of schedule.jobs) {
-    const { start, end } = spanOf(job);
-    add({ kind: "buffer", key: `b${job.id}`, span: { start: start - job.bufferBeforeMinutes, end: end + job.bufferAfterMinutes } });
+    add({ kind: "buffer", key: `b${job.id}`, span: withBuffers(job) });
     const conflict = availability?.conflicts.find((stranded) => stranded.jobId === job.id)?.reason ?? null;
-    add({ kind: "job", key: `j${job.id}`, job, conflict, span: { start, end } });
+    add({ kind: "job", key: `j${job.id}`, job, conflict, span: spanOf(job) });
   }
   return blocks;
 }
 
 export function spanOf(item: { start: string; end: string }): Span {
   return { start: minuteOf(item.start), end: minuteOf(item.end) };
+}
+
+function withBuffers(job: Job): Span {
+  const { start, end } = spanOf(job);
+  return { start: start - job.bufferBeforeMinutes, end: end + job.bufferAfterMinutes };
 }
 
 function overridesIn(schedule: Schedule, range: Span): DateOverride[] {

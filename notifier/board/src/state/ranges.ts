@@ -40,6 +40,18 @@ export function union(spans: Span[]): Span[] {
   return result;
 }
 
+/** What is left of `span`, in order; `taken` is a union. */
+export function without(span: Span, taken: Span[]): Span[] {
+  const left: Span[] = [];
+  let { start } = span;
+  for (const other of taken) {
+    if (start < Math.min(other.start, span.end)) left.push({ start, end: Math.min(other.start, span.end) });
+    start = Math.max(start, other.end);
+  }
+  if (start < span.end) left.push({ start, end: span.end });
+  return left;
+}
+
 /** To the next multiple of `step` at or before. */
 export function floorTo(minute: Minute, step: number): Minute {
   return Math.floor(minute / step) * step;
