@@ -33,11 +33,19 @@ run(async () => {
   const delay = Date.now() - clicked;
   console.log(`the other dispatcher sees a booking after ${delay} ms`);
   expect(delay < 1000, `a booking shows to the other within a second, not after ${delay} ms`);
+  // The answer follows by itself, and leaves the timeline as the dispatcher has it.
+  await found.nth(1).waitFor({ state: "detached" });
   await one.getByRole("button", { name: "Show everybody" }).click();
+  await one.getByRole("button", { name: "Today", exact: true }).click();
+  const date = await one.getByRole("banner").locator("input[type=date]").inputValue();
 
   // Undone, and done again.
   await one.getByRole("button", { name: "Undo" }).click();
   await job(other, title, "Boiler service").waitFor({ state: "detached" });
+  await found.nth(1).waitFor();
+  expect((await one.getByRole("button", { name: "Show everybody" }).count()) === 0, "everybody stays shown");
+  expect((await one.getByRole("banner").locator("input[type=date]").inputValue()) === date, "the day stays as it was chosen");
+  await one.getByRole("button", { name: "Later" }).click();
   const at = async (page, who, hour) => {
     const track = page.locator(`[data-track="${who}"]`);
     const box = await track.boundingBox();

@@ -1,6 +1,7 @@
 /**
- * Where the focus goes when what had it is not there any more: a job that was cancelled, an answer that no
- * longer holds, a conflict that is solved. Browsers let it fall to the page, and the keyboard starts anew.
+ * Where the focus goes when what had it is not there any more (a job that was cancelled, an answer that no
+ * longer holds, a conflict that is solved) or has been put elsewhere (a row, when others are free sooner).
+ * Browsers let it fall to the page, and the keyboard starts anew.
  */
 import type { Attachment } from "svelte/attachments";
 
@@ -17,9 +18,14 @@ export function keepsFocus(next: (gone: HTMLElement, row: string | undefined) =>
     const left = ({ relatedTarget }: FocusEvent): void => {
       if (relatedTarget instanceof Node && !part.contains(relatedTarget)) held = null;
     };
-    const watch = new MutationObserver(() => {
+    const watch = new MutationObserver((changes) => {
       const gone = held;
-      if (!gone || gone.isConnected || document.activeElement !== document.body) return;
+      if (!gone || document.activeElement !== document.body) return;
+      if (gone.isConnected) {
+        const isMoved = changes.some(({ addedNodes }) => [...addedNodes].some((node) => node.contains(gone)));
+        if (isMoved) gone.focus({ preventScroll: true });
+        return;
+      }
       held = null;
       next(gone, row)?.focus({ preventScroll: true });
     });
