@@ -19,6 +19,7 @@ const VIEWS = {
     await page.getByRole("button", { name: "Tomorrow morning" }).click();
     await page.getByRole("button", { name: "Find who is free" }).click();
     await page.locator(".found li, .summary").first().waitFor();
+    await page.getByRole("button", { name: "Find who is free", disabled: false }).waitFor();
   },
   conflicts: async (page) => page.getByRole("tab", { name: /Conflicts/ }).click(),
   changes: async (page) => page.getByRole("tab", { name: "Changes" }).click(),
