@@ -260,9 +260,13 @@ async fn an_id_older_than_the_stream_gets_exactly_one_reset() {
         version += 50;
         publishing.publish(&batch).await;
         let mut client = Client::open(&notifier, "", Some(&first.id)).await;
-        assert_eq!(client.next().await.event, "ready");
-        let next = client.next().await;
-        reset = (next.event == "reset").then_some(next);
+        // A replay may end where its segment goes while it is sought.
+        let Some(ready) = client.try_next().await else {
+            return false;
+        };
+        assert_eq!(ready.event, "ready");
+        // Where the feed has not read the batch yet, the client begins in the ring, which moves on: it is closed then.
+        reset = client.try_next().await.filter(|next| next.event == "reset");
         reset.is_some()
     })
     .await;
