@@ -1,6 +1,6 @@
 //! Another service's queue on the exchange, and a publisher for what tests deliver by hand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use futures::StreamExt;
@@ -165,6 +165,18 @@ impl Subscriber {
         self.received.lock().clone()
     }
 
+    /// Waits for so many different events: where a confirm is late, a relay publishes one again.
+    pub async fn events(&self, count: usize) -> Vec<Received> {
+        let what = format!("{count} events");
+        self.wait_for(&what, |received| {
+            let mut ids = HashSet::new();
+            let mut events = received.to_vec();
+            events.retain(|event| ids.insert(event.id().to_owned()));
+            (events.len() == count).then_some(events)
+        })
+        .await
+    }
+
     /// Waits until `look` sees something in what has come.
     pub async fn wait_for<T>(&self, what: &str, look: impl Fn(&[Received]) -> Option<T>) -> T {
         let waiting = async {
@@ -176,9 +188,10 @@ impl Subscriber {
                 news.await;
             }
         };
-        timeout(DEADLINE, waiting)
-            .await
-            .unwrap_or_else(|_| panic!("not within {DEADLINE:?} on the exchange: {what}"))
+        timeout(DEADLINE, waiting).await.unwrap_or_else(|_| {
+            let came = self.received.lock().len();
+            panic!("not within {DEADLINE:?} on the exchange, where {came} came: {what}")
+        })
     }
 
     /// Waits for the event of this type about this version of a contractor.

@@ -61,11 +61,8 @@ async fn the_demo_seeds_its_roster_and_keeps_changing_it_without_a_mistake() {
     }
     // A job that moves to another contractor is one change of the demo's and two of schedules.
     assert!(changes >= CONTRACTORS + 50, "{changes}");
-    exchange
-        .wait_for("an event for each change", |received| {
-            (received.len() == changes).then_some(())
-        })
-        .await;
+    // An event for each change.
+    exchange.events(changes).await;
     assert_no_mistakes(&deployment).await;
     deployment.assert_sound().await;
 }

@@ -104,11 +104,7 @@ async fn shuffled_and_doubled_events_end_in_the_same_cache_without_ghosts() {
         lasts.push(last);
     }
     let total = usize::try_from(lasts.iter().sum::<i64>()).unwrap();
-    let events = exchange
-        .wait_for("every event", |received| {
-            (received.len() == total).then(|| received.to_vec())
-        })
-        .await;
+    let events = exchange.events(total).await;
     let later: Vec<Received> = events.into_iter().filter(|e| e.version() > 1).collect();
     join_all(others.iter_mut().zip(SEEDS).map(|(other, seed)| {
         let mut shuffled = [later.clone(), later.clone()].concat();
